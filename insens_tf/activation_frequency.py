@@ -1,0 +1,202 @@
+"""How often each neuron is active over a data set: m_i / N of Eq. 8."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from insens_tf.execution import Compiled, cardinality, elements
+from insens_tf.files import whole_file
+from insens_tf.graph import Graph
+from insens_tf.layers import HiddenLayer
+
+__all__ = ["ActivationFrequency", "ActiveNeuronCounter", "batches_of"]
+
+
+class ActivationFrequency(Mapping[str, np.ndarray]):
+    """m_i / N of every neuron: in what share of the samples it is active (v > 0).
+
+    A mapping from a layer's name to a float64 array of the layer's shape, in 0..1.
+
+    Parameters
+    ----------
+    counts : mapping of str to array of int
+        m_i by layer, each of the layer's shape.
+    samples : int
+        N, at least 1.
+
+    Examples
+    --------
+    >>> frequency = network.activation_frequency(x_train)
+    >>> frequency["dense"].shape
+    (1024,)
+    """
+
+    def __init__(self, counts: Mapping[str, np.ndarray], samples: int) -> None:
+        self.samples = int(samples)
+        self.counts = {name: np.asarray(count, np.int64) for name, count in counts.items()}
+        if self.samples < 1:
+            raise ValueError(f"samples={samples}: expected at least one sample")
+        for name, count in self.counts.items():
+            if count.size and (count.min() < 0 or count.max() > self.samples):
+                raise ValueError(
+                    f"counts of layer {name!r}: expected 0..{self.samples} (the samples), found "
+                    f"{count.min()}..{count.max()}"
+                )
+
+    def __getitem__(self, layer: str) -> np.ndarray:
+        return self.counts[layer] / self.samples
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.counts)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name}: {self[name].mean():.3f}" for name in self)
+        return f"ActivationFrequency({self.samples} samples; mean {shares})"
+
+    def __add__(self, other: ActivationFrequency) -> ActivationFrequency:
+        """Return the frequency over both parts of the data."""
+        if not isinstance(other, ActivationFrequency):
+            return NotImplemented
+        mine, theirs = ({n: c.shape for n, c in one.counts.items()} for one in (self, other))
+        if mine != theirs:
+            raise ValueError(
+                f"cannot add up frequencies of different layers: {mine} and {theirs}; both parts "
+                "must come from the same network and layers"
+            )
+        counts = {name: count + other.counts[name] for name, count in self.counts.items()}
+        return ActivationFrequency(counts, self.samples + other.samples)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as an npz file (no pickle), whole or not at all."""
+        arrays = {f"counts/{name}": count for name, count in self.counts.items()}
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, samples=np.int64(self.samples), **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ActivationFrequency:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, holds Python objects or is no activation frequency.
+        FileNotFoundError
+            If there is no such file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            samples = arrays.pop("samples")
+            if samples.dtype.kind != "i" or samples.shape:
+                raise ValueError("its number of samples is not an integer")
+            counts = {}
+            for key, count in arrays.items():
+                kind, _, name = key.partition("/")
+                if kind != "counts" or count.dtype.kind != "i":
+                    raise ValueError(f"it holds {key!r} of {count.dtype}, expected integer counts")
+                counts[name] = count
+            return cls(counts, int(samples))
+        except OSError:
+            raise
+        except Exception as error:  # A damaged file fails in as many ways as zip and npy have.
+            raise ValueError(
+                f"{os.fspath(path)!r}: expected a file written by ActivationFrequency.save; {error}"
+            ) from error
+
+
+class ActiveNeuronCounter:
+    """Counts the active neurons of layers over batches of inputs."""
+
+    def __init__(self, graph: Graph, layers: Sequence[HiddenLayer]) -> None:
+        self._layers = tuple(layers)
+        self._graph = graph
+        self._compiled = Compiled(
+            self._count, [tf.TensorSpec((None, *graph.input_shape), graph.dtype)]
+        )
+
+    def __call__(self, batches: Iterable[np.ndarray]) -> ActivationFrequency:
+        """Return the frequency over `batches`, each (n, *input_shape)."""
+        totals = [np.zeros(layer.shape, np.int64) for layer in self._layers]
+        samples = 0
+        for x in batches:
+            for total, count in zip(totals, self._compiled(x)):
+                total += count
+            samples += len(x)
+        if not samples:
+            raise ValueError("data: expected at least one batch of inputs, came none")
+        counts = {layer.name: total for layer, total in zip(self._layers, totals)}
+        return ActivationFrequency(counts, samples)
+
+    def _count(self, x: tf.Tensor) -> list[tf.Tensor]:
+        values = self._graph.values(x, [layer.position for layer in self._layers])
+        return [tf.reduce_sum(tf.cast(value > 0, tf.int32), axis=0) for value in values]
+
+
+def batches_of(data: Any, batch_size: int, steps: int | None) -> tuple[Iterable[Any], int | None]:
+    """Return the batches of inputs in `data`, labels dropped, and how many there are if known.
+
+    Parameters
+    ----------
+    data : array, tf.data.Dataset, Keras Sequence or generator
+        An array (n, *input_shape), or batches: inputs, or tuples that begin with them.
+    batch_size : int
+        For arrays.
+    steps : int, optional
+        How many batches to take; needed where there is no end.
+
+    Raises
+    ------
+    ValueError
+        If data is of another kind, or endless without `steps`.
+    """
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps={steps}: expected at least 1")
+    total: int | None
+    batches: Iterable[Any]
+    if isinstance(data, tf.data.Dataset):
+        size = cardinality(data)
+        if size == tf.data.INFINITE_CARDINALITY and steps is None:
+            raise ValueError(
+                "data: this tf.data.Dataset repeats without end; pass steps= or take(n) batches"
+            )
+        total = size if size >= 0 else None
+        batches = elements(data)
+    elif isinstance(data, (np.ndarray, list, tf.Tensor)):
+        data = np.asarray(data)
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: expected at least 1")
+        if not data.ndim or not len(data):
+            raise ValueError(f"data: expected a batch of inputs, came shape {data.shape}")
+        total = -(-len(data) // batch_size)
+        batches = (data[start : start + batch_size] for start in range(0, len(data), batch_size))
+    elif isinstance(data, tuple):
+        raise ValueError(
+            "data: expected inputs alone, came a tuple; pass x_train without its labels"
+        )
+    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):  # a Keras Sequence
+        total = len(data)
+        batches = (data[index] for index in range(len(data)))
+    elif isinstance(data, Iterable):
+        total, batches = None, data
+    else:
+        raise ValueError(
+            "data: expected an array, a tf.data.Dataset, a Keras Sequence or a generator of "
+            f"batches, came {type(data).__name__}"
+        )
+    if steps is not None:
+        total = steps if total is None else min(steps, total)
+    return _inputs_of(batches, steps), total
+
+
+def _inputs_of(batches: Iterable[Any], steps: int | None) -> Iterator[Any]:
+    for batch in itertools.islice(batches, steps):
+        yield batch[0] if isinstance(batch, (tuple, list)) else batch

@@ -1,0 +1,18 @@
+"""The errors that `insens_tf` raises beyond Python's own."""
+
+from __future__ import annotations
+
+from innvestigate import NotAnalyzeableModelException
+
+__all__ = ["NoHiddenLayerError", "UnreadableModelError"]
+
+
+class UnreadableModelError(NotAnalyzeableModelException):
+    """The model cannot be read as a switched network: not piecewise linear, unknown or unbuilt.
+
+    The message names the layer, what was expected of it, what was found and the way out.
+    """
+
+
+class NoHiddenLayerError(NotAnalyzeableModelException):
+    """The model can be read, and has no hidden layer whose neurons could be inactive."""

@@ -1,0 +1,83 @@
+"""TensorFlow called with arrays and giving arrays, in eager mode and with it off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["Compiled", "cardinality", "elements"]
+
+
+class Compiled:
+    """A TensorFlow function that takes and gives NumPy arrays.
+
+    With eager mode on it is one `tf.function` of a fixed signature, traced once. In a process where
+    `tf.compat.v1.disable_eager_execution()` was called it is a piece of the default graph, run in
+    Keras' own session, so that the same code serves both.
+
+    Parameters
+    ----------
+    function : callable
+        Takes tensors, returns a structure (list, tuple, dict) of tensors.
+    signature : sequence of tf.TensorSpec
+        One an argument; unknown sizes are None.
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: Sequence[tf.TensorSpec]) -> None:
+        self._python_function = function
+        self._signature = tuple(signature)
+        self._traced: Any = None
+        self._in_graph: dict[Any, tuple[list[Any], Any]] = {}
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Return the function's results for `arrays` as NumPy arrays, in the same structure."""
+        arrays = tuple(
+            np.asarray(array, spec.dtype.as_numpy_dtype)
+            for array, spec in zip(arrays, self._signature, strict=True)
+        )
+        if tf.executing_eagerly():
+            if self._traced is None:
+                function = tf.function(self._python_function, autograph=False)
+                self._traced = function.get_concrete_function(*self._signature)
+            results = self._traced(*(tf.constant(array) for array in arrays))
+            return tf.nest.map_structure(lambda tensor: tensor.numpy(), results)
+        return self._run_in_session(arrays)
+
+    def _run_in_session(self, arrays: Sequence[np.ndarray]) -> Any:
+        graph = tf.compat.v1.get_default_graph()
+        if graph not in self._in_graph:
+            placeholders = [
+                tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in self._signature
+            ]
+            self._in_graph[graph] = placeholders, self._python_function(*placeholders)
+        placeholders, results = self._in_graph[graph]
+        session = tf.compat.v1.keras.backend.get_session()
+        return session.run(results, dict(zip(placeholders, arrays)))
+
+
+def cardinality(dataset: tf.data.Dataset) -> int:
+    """Return how many elements a data set has, or TensorFlow's negative code for what it is."""
+    size = dataset.cardinality()
+    if tf.executing_eagerly():
+        return int(size)
+    return int(tf.compat.v1.keras.backend.get_session().run(size))
+
+
+def elements(dataset: tf.data.Dataset) -> Iterator[Any]:
+    """Yield the elements of a data set: tensors in eager mode, arrays with it off."""
+    if tf.executing_eagerly():
+        yield from dataset
+        return
+    iterator = tf.compat.v1.data.make_initializable_iterator(dataset)
+    element = iterator.get_next()
+    session = tf.compat.v1.keras.backend.get_session()
+    session.run(iterator.initializer)
+    while True:
+        try:
+            values = session.run(element)
+        except tf.errors.OutOfRangeError:
+            return
+        yield values

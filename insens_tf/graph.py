@@ -1,0 +1,454 @@
+"""The switched network as data: a graph of operations, each linear once the state is known.
+
+Every operation is one of three kinds. *Linear* ones (convolution, matrix, average, ...) are affine
+in their operands whatever the input. A *gate* (ReLU and its kin) multiplies each neuron's activity
+by the slope of the linear piece that it lies on. A *selection* (max pooling) passes one of its
+inputs on. The state of the network, Section 2 of the paper, is the pieces and the winners; hold
+them and the whole graph is one affine map.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = [
+    "POINTWISE",
+    "WHOLE",
+    "Add",
+    "AveragePooling",
+    "BatchNormalization",
+    "Concatenate",
+    "Convolution",
+    "Gate",
+    "GlobalAveragePooling",
+    "Graph",
+    "Input",
+    "Locality",
+    "Matrix",
+    "MaxPooling",
+    "Operation",
+    "OutputActivation",
+    "Pooling",
+    "ReceptiveField",
+    "Reshape",
+    "Window",
+    "ZeroPadding",
+]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What output position o sees along one axis: `size` positions from `stride * o - padding`."""
+
+    size: int
+    stride: int = 1
+    padding: int = 0
+
+    @staticmethod
+    def of(size: int, stride: int, padding: str, length: int, dilation: int = 1) -> Window:
+        """Return the window of TensorFlow's "same" or "valid" padding over an axis of `length`."""
+        extent = (size - 1) * dilation + 1
+        if padding == "valid":
+            return Window(extent, stride)
+        outputs = -(-length // stride)
+        return Window(extent, stride, max((outputs - 1) * stride + extent - length, 0) // 2)
+
+
+@dataclass(frozen=True)
+class Locality:
+    """How an operation's output positions see its operand's positions.
+
+    A position is an index into every axis but the last (the channels); all channels are seen.
+    `windows` has one `Window` an axis; None with `whole` False means position by position.
+    """
+
+    windows: tuple[Window, ...] | None = None
+    whole: bool = False
+
+
+POINTWISE = Locality()
+WHOLE = Locality(whole=True)
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """The block of the input that a neuron sees: a `Window` an axis, None for all of it."""
+
+    windows: tuple[Window, ...] | None
+
+    def through(self, locality: Locality) -> ReceptiveField:
+        """Return the field of what looks at this one with `locality`."""
+        if self.windows is None or locality.whole:
+            return ReceptiveField(None)
+        if locality.windows is None:
+            return self
+        if len(locality.windows) != len(self.windows):
+            return ReceptiveField(None)
+        return ReceptiveField(
+            tuple(
+                Window(
+                    size=below.size + below.stride * (above.size - 1),
+                    stride=below.stride * above.stride,
+                    padding=below.padding + below.stride * above.padding,
+                )
+                for below, above in zip(self.windows, locality.windows)
+            )
+        )
+
+    @staticmethod
+    def union(fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """Return the smallest field that covers all of `fields`."""
+        if any(field.windows is None for field in fields):
+            return ReceptiveField(None)
+        windows = []
+        for axis in zip(*(field.windows for field in fields)):
+            if len({window.stride for window in axis}) > 1:
+                return ReceptiveField(None)
+            padding = max(window.padding for window in axis)
+            end = max(window.size - window.padding for window in axis)
+            windows.append(Window(padding + end, axis[0].stride, padding))
+        return ReceptiveField(tuple(windows))
+
+
+@dataclass(frozen=True, eq=False)
+class Operation(ABC):
+    """One step of the graph.
+
+    Attributes
+    ----------
+    name : str
+        The Keras layer that it comes from.
+    operands : tuple of int
+        The positions, in the graph, of what it is applied to.
+    shape : tuple of int
+        The shape of its value, without the batch axis.
+    """
+
+    name: str
+    operands: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def locality(self) -> Locality:
+        """How its positions see those of its operands; seeing everything is always true."""
+        return WHOLE
+
+    @property
+    def size(self) -> int:
+        """The number of elements of its value for one input."""
+        return int(np.prod(self.shape))
+
+    @property
+    def multiplications(self) -> int:
+        """About how many multiplications it takes to evaluate it for one input."""
+        return self.size
+
+    @abstractmethod
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        """Return the value, (batch, *shape), for the values of the operands."""
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Operation):
+    """The network's input: the graph's first operation, never evaluated."""
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        raise AssertionError("the input's value is given")
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix(Operation):
+    """A dense layer: the last axis times a matrix, plus a bias."""
+
+    kernel: Any
+    bias: Any | None
+
+    @property
+    def locality(self) -> Locality:
+        return POINTWISE
+
+    @property
+    def multiplications(self) -> int:
+        return self.size * int(self.kernel.shape[0])
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        result = tf.tensordot(value, tf.convert_to_tensor(self.kernel), axes=1)
+        result = tf.reshape(result, (-1, *self.shape))
+        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Operation):
+    """A convolution of any rank, channels last: strides, dilation, padding, groups, bias."""
+
+    kernel: Any
+    bias: Any | None
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str
+    groups: int
+    operand_shape: tuple[int, ...]
+
+    @property
+    def multiplications(self) -> int:
+        return self.size * int(np.prod(self.kernel.shape[:-1]))
+
+    @property
+    def locality(self) -> Locality:
+        sizes = tuple(self.kernel.shape)[: len(self.strides)]
+        return Locality(
+            tuple(
+                Window.of(size, stride, self.padding, length, dilation)
+                for size, stride, dilation, length in zip(
+                    sizes, self.strides, self.dilation, self.operand_shape
+                )
+            )
+        )
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        kernel = tf.convert_to_tensor(self.kernel)
+
+        def convolve(part: tf.Tensor, part_of_kernel: tf.Tensor) -> tf.Tensor:
+            return tf.nn.convolution(
+                part,
+                part_of_kernel,
+                strides=self.strides,
+                padding=self.padding.upper(),
+                dilations=self.dilation,
+            )
+
+        if self.groups == 1:
+            result = convolve(value, kernel)
+        else:
+            # TensorFlow has no gradient of a grouped convolution on the CPU.
+            parts = zip(
+                tf.split(value, self.groups, axis=-1), tf.split(kernel, self.groups, axis=-1)
+            )
+            result = tf.concat([convolve(*part) for part in parts], axis=-1)
+        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNormalization(Operation):
+    """Normalisation at inference: the last axis scaled and shifted by stored statistics."""
+
+    mean: Any
+    variance: Any
+    scale: Any | None
+    shift: Any | None
+    epsilon: float
+
+    @property
+    def locality(self) -> Locality:
+        return POINTWISE
+
+    def factor(self) -> tf.Tensor:
+        """Return what each channel is multiplied by, (channels,)."""
+        factor = tf.math.rsqrt(tf.convert_to_tensor(self.variance) + self.epsilon)
+        return factor if self.scale is None else factor * tf.convert_to_tensor(self.scale)
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        factor = self.factor()
+        offset = -tf.convert_to_tensor(self.mean) * factor
+        if self.shift is not None:
+            offset = offset + tf.convert_to_tensor(self.shift)
+        return value * factor + offset
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Operation):
+    """The sum of its operands, all of one shape."""
+
+    @property
+    def locality(self) -> Locality:
+        return POINTWISE
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        return tf.add_n(values)
+
+
+@dataclass(frozen=True, eq=False)
+class Concatenate(Operation):
+    """Its operands side by side along the last axis."""
+
+    @property
+    def locality(self) -> Locality:
+        return POINTWISE
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        return tf.concat(values, axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Gate(Operation):
+    """A piecewise linear activation: each element scaled by the slope of the piece it lies on.
+
+    The pieces are `negative_slope * v` for v <= 0, `v` above, and the constant `ceiling` from there
+    on. With the state held, a gate is the product with `slope`, so that is all its gradient is: at
+    exactly 0 a neuron is inactive.
+    """
+
+    negative_slope: Any = 0.0
+    ceiling: float | None = None
+
+    @property
+    def locality(self) -> Locality:
+        return POINTWISE
+
+    def slope(self, value: tf.Tensor) -> tf.Tensor:
+        """Return the derivative at each element of `value`, same shape and dtype."""
+        above = tf.ones_like(value)
+        if self.ceiling is not None:
+            above = tf.where(value >= self.ceiling, tf.zeros_like(value), above)
+        return tf.where(value > 0, above, tf.cast(self.negative_slope, value.dtype))
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        # A saturated neuron has slope 0 and an offset; elsewhere the piece goes through 0.
+        result = tf.stop_gradient(self.slope(value)) * value
+        if self.ceiling is not None:
+            saturated = tf.stop_gradient(value) >= self.ceiling
+            result += tf.where(saturated, tf.cast(self.ceiling, value.dtype), tf.zeros_like(value))
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Pooling(Operation):
+    """Pooling over the two spatial axes, of each channel alone."""
+
+    window: tuple[int, int]
+    strides: tuple[int, int]
+    padding: str
+    operand_shape: tuple[int, ...]
+
+    @property
+    def locality(self) -> Locality:
+        return Locality(
+            tuple(
+                Window.of(size, stride, self.padding, length)
+                for size, stride, length in zip(self.window, self.strides, self.operand_shape)
+            )
+        )
+
+
+class MaxPooling(Pooling):
+    """Max pooling; the first of equal maxima wins, as in TensorFlow's own gradient."""
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        return tf.nn.max_pool2d(value, self.window, self.strides, self.padding.upper())
+
+
+class AveragePooling(Pooling):
+    """Average pooling; padding does not count."""
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        return tf.nn.avg_pool2d(value, self.window, self.strides, self.padding.upper())
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalAveragePooling(Operation):
+    """The mean over the two spatial axes."""
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        return tf.reshape(tf.reduce_mean(value, axis=(1, 2)), (-1, *self.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class ZeroPadding(Operation):
+    """Zeros around the two spatial axes: (before, after) of each."""
+
+    padding: tuple[tuple[int, int], tuple[int, int]]
+
+    @property
+    def locality(self) -> Locality:
+        return Locality(tuple(Window(1, 1, before) for before, _ in self.padding))
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        return tf.pad(value, ((0, 0), *self.padding, (0, 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Reshape(Operation):
+    """The same elements, in the same order, in another shape."""
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        return tf.reshape(value, (-1, *self.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class OutputActivation(Operation):
+    """An activation that is not piecewise linear, looked through at the output only."""
+
+    activation: str
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        raise AssertionError("an output activation is looked through")
+
+
+class Graph:
+    """Operations in an order in which each comes after its operands; the first is the input.
+
+    Parameters
+    ----------
+    operations : sequence of Operation
+        The first one, and only it, is an `Input`.
+    dtype : tf.DType
+        What everything is computed in: the dtype of the weights.
+    """
+
+    def __init__(self, operations: Sequence[Operation], dtype: tf.DType) -> None:
+        self.operations = tuple(operations)
+        self.dtype = dtype
+        self.input_shape = self.operations[0].shape
+
+    def ancestors(self, positions: Iterable[int]) -> list[int]:
+        """Return the positions that those of `positions` are computed from, with them, in order."""
+        needed = set(positions)
+        for position in range(len(self.operations) - 1, -1, -1):
+            if position in needed:
+                needed.update(self.operations[position].operands)
+        return sorted(needed)
+
+    def values(self, x: tf.Tensor, positions: Sequence[int]) -> list[tf.Tensor]:
+        """Evaluate the operations at `positions` on x, (batch, *input_shape)."""
+        values = {0: x}
+        for position in self.ancestors(positions):
+            if position:
+                operation = self.operations[position]
+                values[position] = operation(*(values[operand] for operand in operation.operands))
+        return [values[position] for position in positions]
+
+    def elements(self, positions: Sequence[int]) -> int:
+        """Return how many numbers one input's values are, all the way up to `positions`."""
+        return sum(self.operations[position].size for position in self.ancestors(positions))
+
+    def multiplications(self, positions: Sequence[int]) -> int:
+        """Return about how many multiplications it takes to evaluate `positions` for one input."""
+        return sum(
+            self.operations[position].multiplications for position in self.ancestors(positions)
+        )
+
+    def receptive_field(self, position: int) -> ReceptiveField:
+        """Return the block of the input that a neuron at `position` of the graph sees."""
+        axes = len(self.input_shape) - 1
+        fields = {0: ReceptiveField((Window(1),) * axes)}
+        for ancestor in self.ancestors([position]):
+            if ancestor:
+                operation = self.operations[ancestor]
+                below = ReceptiveField.union([fields[operand] for operand in operation.operands])
+                fields[ancestor] = below.through(operation.locality)
+        return fields[position]

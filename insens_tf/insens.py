@@ -1,0 +1,191 @@
+"""Insens, the inactive state sensitivity Omega of a layer (Eq. 7 and 8 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from insens_tf.chunks import at_a_time, slices
+from insens_tf.execution import Compiled
+from insens_tf.graph import Graph
+from insens_tf.layers import HiddenLayer
+from insens_tf.row_norms import Way
+
+__all__ = ["SENSITIVITIES", "STATES", "Insens", "checked_frequency"]
+
+STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "inactive": lambda activity: activity <= 0,
+    "active": lambda activity: activity > 0,
+    "all": lambda activity: np.ones_like(activity, bool),
+}
+"""Which neurons are summed over, by their activity."""
+
+SENSITIVITIES = ("centre", "activity")
+"""Eq. 7's readings: omega = x - c = v w / (w w), and omega = v w."""
+
+
+class Insens:
+    """Omega of some layers of a network.
+
+    With w w of the neurons known, Omega is one vector-Jacobian product: the layer's activity is
+    seeded with (m/N) v / (w w) at the neurons of the state and 0 at the others.
+
+    Parameters
+    ----------
+    graph : Graph
+    layers : sequence of HiddenLayer
+    row_norms : sequence of Way
+        What computes w w, each of some of the layers.
+    memory_budget : int
+        In bytes.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        layers: Sequence[HiddenLayer],
+        row_norms: Sequence[Way],
+        memory_budget: int,
+    ) -> None:
+        self._layers = tuple(layers)
+        self._row_norms = tuple(row_norms)
+        positions = [layer.position for layer in layers]
+        self._inputs_at_a_time = at_a_time(graph, positions, memory_budget)
+        image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
+        self._activities = Compiled(lambda x: graph.values(x, positions), [image])
+        self._backward = {
+            layer: Compiled(
+                lambda x, seed, position=layer.position: _product(graph, position, x, seed),
+                [image, tf.TensorSpec((None, *layer.shape), graph.dtype)],
+            )
+            for layer in layers
+        }
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        frequencies: Sequence[np.ndarray | None],
+        state: str,
+        sensitivity: str,
+        advance: Callable[[float], None],
+    ) -> list[np.ndarray]:
+        """Return Omega of each layer, (n, *input_shape).
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n, *input_shape)
+        frequencies : sequence of numpy.ndarray or None
+            m/N, one a layer, of the layer's shape; None: all ones.
+        state : {"inactive", "active", "all"}
+        sensitivity : {"centre", "activity"}
+        advance : callable
+            Called with the number of inputs' worth of work done since.
+        """
+        maps = [np.empty_like(x) for _ in self._layers]
+        for rows in slices(len(x), self._inputs_at_a_time):
+            part = x[rows]
+            activities = self._activities(part)
+            weights = [
+                STATES[state](activity) * (1.0 if frequency is None else frequency)
+                for activity, frequency in zip(activities, frequencies)
+            ]
+            if sensitivity == "centre":
+                scales = self._reciprocal_norms(part, weights, advance)
+            else:
+                scales = [np.ones(1)] * len(weights)
+                advance(len(part))
+            for layer, activity, weight, scale, result in zip(
+                self._layers, activities, weights, scales, maps
+            ):
+                result[rows] = self._backward[layer](part, activity * weight * scale)
+        return maps
+
+    def _reciprocal_norms(
+        self, x: np.ndarray, weights: Sequence[np.ndarray], advance: Callable[[float], None]
+    ) -> list[np.ndarray]:
+        """Return 1 / (w w) of each layer's neurons whose weight is not 0, and 0 elsewhere."""
+        needed = {layer.position: weight != 0 for layer, weight in zip(self._layers, weights)}
+        total = sum(int(mask.sum()) for mask in needed.values())
+        norms: dict[int, np.ndarray] = {}
+        for way in self._row_norms:
+            mine = {position: needed[position] for position in way.positions}
+            share = len(x) * sum(int(mask.sum()) for mask in mine.values()) / max(1, total)
+            norms |= way(x, mine, _scaled(advance, share))
+        # A neuron with w = 0 has no centre and adds nothing.
+        return [
+            np.divide(
+                1.0, norms[position], out=np.zeros(mask.shape), where=mask & (norms[position] > 0)
+            )
+            for position, mask in needed.items()
+        ]
+
+
+def _scaled(advance: Callable[[float], None], share: float) -> Callable[[float], None]:
+    return lambda done: advance(done * share)
+
+
+def _product(graph: Graph, position: int, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        (value,) = graph.values(x, [position])
+    return tape.gradient(value, x, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def checked_frequency(
+    frequency: Any, layers: Sequence[HiddenLayer], *, single: bool
+) -> list[np.ndarray | None]:
+    """Return m/N of each layer, float64, from what a user gave.
+
+    Parameters
+    ----------
+    frequency : None, mapping of str to array, or (with `single`) array
+    layers : sequence of HiddenLayer
+    single : bool
+        Whether one layer was asked for, not a list.
+
+    Raises
+    ------
+    ValueError
+        If a layer's frequency is missing, of the wrong shape, or outside 0..1.
+    """
+    if frequency is None:
+        return [None] * len(layers)
+    if isinstance(frequency, Mapping):
+        missing = [layer.name for layer in layers if layer.name not in frequency]
+        if missing:
+            raise ValueError(
+                f"frequency: expected an entry for layer {missing[0]!r}, found {list(frequency)}; "
+                "activation_frequency gives one for every hidden layer"
+            )
+        given = [frequency[layer.name] for layer in layers]
+    elif single:
+        given = [frequency]
+    else:
+        raise ValueError(
+            "frequency: expected a mapping from each layer's name to its array for a list of "
+            f"layers, came {type(frequency).__name__}; activation_frequency returns one"
+        )
+    checked: list[np.ndarray | None] = []
+    for layer, values in zip(layers, given):
+        try:
+            array = np.asarray(values, np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"frequency of layer {layer.name!r}: expected numbers of shape {layer.shape}, came "
+                f"{type(values).__name__}; use what activation_frequency returns"
+            ) from error
+        if array.shape != layer.shape:
+            raise ValueError(
+                f"frequency of layer {layer.name!r}: expected shape {layer.shape}, came "
+                f"{array.shape}; use what activation_frequency returns"
+            )
+        if not ((array >= 0) & (array <= 1)).all():
+            raise ValueError(
+                f"frequency of layer {layer.name!r}: expected m/N in 0..1, came "
+                f"{array.min()}..{array.max()}; divide the counts by the number of samples"
+            )
+        checked.append(array)
+    return checked

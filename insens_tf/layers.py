@@ -1,0 +1,129 @@
+"""Hidden layers, and how a user names one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from insens_tf.graph import Gate
+from insens_tf.reading import Reading
+
+__all__ = ["HiddenLayer", "Layers"]
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """A layer of neurons whose activity a ReLU (or its kin) gates; or the output layer.
+
+    Attributes
+    ----------
+    index : int or None
+        Its place among the network's hidden layers; None for the output layer.
+    name : str
+        The Keras layer that computes the activity.
+    shape : tuple of int
+        The shape of its activity for one input.
+    position : int
+        Where its activity is in the network's graph.
+    aliases : tuple of str
+        Other Keras layers that mean this one: a ReLU layer of its own, a softmax.
+    """
+
+    index: int | None
+    name: str
+    shape: tuple[int, ...]
+    position: int
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def neurons(self) -> int:
+        """The number of neurons."""
+        return int(np.prod(self.shape))
+
+
+class Layers:
+    """The hidden layers of a network, in order, its output layer, and who is meant by a name."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._keras_layers = reading.keras_layers
+        graph = reading.graph
+        gates: dict[int, list[str]] = {}
+        for position in graph.ancestors([reading.output]):
+            operation = graph.operations[position]
+            if isinstance(operation, Gate):
+                gates.setdefault(operation.operands[0], []).append(operation.name)
+        self.hidden: tuple[HiddenLayer, ...] = ()
+        uses: Counter[str] = Counter()
+        for position in sorted(gates):
+            # An input that goes straight into a ReLU has no layer before it to be named after.
+            name = graph.operations[position].name if position else gates[position][0]
+            uses[name] += 1
+            unique = name if uses[name] == 1 else f"{name}:{uses[name]}"
+            aliases = tuple(gate for gate in gates[position] if gate != name)
+            shape = graph.operations[position].shape
+            self.hidden += (HiddenLayer(len(self.hidden), unique, shape, position, aliases),)
+        last = graph.operations[reading.output]
+        after = tuple(
+            operation.name
+            for operation in graph.operations
+            if reading.output in operation.operands and operation.name != last.name
+        )
+        self.output = HiddenLayer(None, last.name, last.shape, reading.output, after)
+
+    def find(self, layer: Any, *, output: bool = False) -> HiddenLayer:
+        """Return the layer that is meant.
+
+        Parameters
+        ----------
+        layer : str, int, HiddenLayer or Keras layer
+            A name, an index into the hidden layers, one of them, or a layer of the Keras model: of
+            a convolution and the ReLU layer after it, either.
+        output : bool
+            Whether the output layer may be meant too.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer; the message lists those there are.
+        """
+        candidates = self.hidden + ((self.output,) if output else ())
+        there_are = "; ".join(
+            f"{'output' if one.index is None else one.index} {one.name!r} {one.shape}"
+            for one in candidates
+        )
+        there_are = f"expected one of: {there_are or 'none, the network has no hidden layer'}"
+        if isinstance(layer, HiddenLayer):
+            if layer in candidates:
+                return layer
+            raise ValueError(f"layer={layer!r} is not a layer of this network; {there_are}")
+        if isinstance(layer, (int, np.integer)) and not isinstance(layer, (bool, np.bool_)):
+            if -len(self.hidden) <= layer < len(self.hidden):
+                return self.hidden[layer]
+            raise ValueError(f"layer={layer} is out of range; {there_are}")
+        if isinstance(layer, str):
+            name = layer
+        elif any(layer is known for known in self._keras_layers.values()):
+            name = next(key for key, known in self._keras_layers.items() if known is layer)
+        else:
+            raise ValueError(f"layer={layer!r} is not known; {there_are}")
+        for one in candidates:
+            if name == one.name:
+                return one
+        meant = [one for one in candidates if name in one.aliases]
+        if len(meant) == 1:
+            return meant[0]
+        if len(meant) > 1:
+            names = ", ".join(repr(one.name) for one in meant)
+            raise ValueError(f"layer={name!r} is used more than once; name one of {names}")
+        if name == self.output.name or name in self.output.aliases:
+            raise ValueError(
+                f"layer={name!r} is the output layer, which is no hidden layer; {there_are}"
+            )
+        if name in self._keras_layers:
+            raise ValueError(
+                f"layer={name!r} has no neurons that a ReLU gates directly; {there_are}"
+            )
+        raise ValueError(f"layer={name!r} is not known; {there_are}")

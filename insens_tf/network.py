@@ -1,0 +1,348 @@
+"""SwitchedNetwork: a Keras model, seen through its switched linear projections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter, batches_of
+from insens_tf.chunks import at_a_time, slices
+from insens_tf.execution import Compiled
+from insens_tf.insens import SENSITIVITIES, STATES, Insens, checked_frequency
+from insens_tf.layers import HiddenLayer, Layers
+from insens_tf.projections import (
+    Projection,
+    SwitchedWeights,
+    chosen_neurons,
+    iterate_projections,
+    project,
+)
+from insens_tf.reading import read
+from insens_tf.row_norms import WAYS, choose
+
+__all__ = ["SwitchedNetwork"]
+
+# Work that is done sooner shows no progress bar.
+PATIENCE_IN_SECONDS = 2.0
+
+
+class SwitchedNetwork:
+    """A ReLU network in which every neuron is, for one input, a linear projection v = x w + b.
+
+    The model is read, never changed. Its weights are referred to: what they become later is seen.
+
+    Parameters
+    ----------
+    model : Keras model
+        Sequential or functional, built, piecewise linear but for what its output goes through (a
+        softmax), with one input and one output.
+    memory_budget : int
+        In bytes, how much the arrays of one call may take beyond its results.
+
+    Attributes
+    ----------
+    layers : tuple of HiddenLayer
+        The hidden layers in order.
+    output : HiddenLayer
+        The output layer: its activity are the logits.
+    input_shape : tuple of int
+        The shape of one input.
+    dtype : numpy.dtype
+        What is computed in: float32 or float64, as the model's weights.
+
+    Raises
+    ------
+    UnreadableModelError
+        If the model cannot be read; the message names the layer and the way out.
+
+    Examples
+    --------
+    >>> network = SwitchedNetwork(model)
+    >>> frequency = network.activation_frequency(x_train)
+    >>> network.insens(x_test[:8], layer="dense", frequency=frequency).shape
+    (8, 28, 28, 1)
+
+    References
+    ----------
+    "State Sensitivity for Deep Neural Network Interpretability", under review at ICLR 2020.
+    """
+
+    def __init__(self, model: Any, *, memory_budget: int = 512 * 2**20) -> None:
+        if not isinstance(memory_budget, (int, np.integer)) or memory_budget < 2**20:
+            raise ValueError(
+                f"memory_budget={memory_budget!r}: expected a number of bytes, at least 2**20"
+            )
+        reading = read(model)
+        self.model = model
+        self.memory_budget = int(memory_budget)
+        self._graph = reading.graph
+        self._found = Layers(reading)
+        self.layers = self._found.hidden
+        self.output = self._found.output
+        self.input_shape = self._graph.input_shape
+        self.dtype = np.dtype(self._graph.dtype.as_numpy_dtype)
+        self._compiled: dict[Any, Any] = {}
+
+    def __repr__(self) -> str:
+        layers = ", ".join(f"{layer.name}{layer.shape}" for layer in self.layers)
+        output = f"{self.output.name}{self.output.shape}"
+        return f"SwitchedNetwork(input {self.input_shape}; hidden {layers}; output {output})"
+
+    def activity(self, x: Any, layer: Any) -> np.ndarray | dict[str, np.ndarray]:
+        """Return v, what the neurons of a layer compute before their ReLU (Eq. 1).
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape)
+            The inputs.
+        layer : str, int, HiddenLayer, Keras layer, or list of them
+            A hidden layer or the output layer.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, *layer shape), or dict of str to such for a list
+            In the network's dtype. A neuron is active where it is > 0.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, or x is not finite or of another shape.
+        """
+        layers, single = self._chosen(layer, output=True)
+        inputs = self._checked_inputs(x)
+        positions = [one.position for one in layers]
+        image = tf.TensorSpec((None, *self.input_shape), self._graph.dtype)
+        compiled = self._cached(
+            ("activity", *positions),
+            lambda: Compiled(lambda x: self._graph.values(x, positions), [image]),
+        )
+        results = [np.empty((len(inputs), *one.shape), self.dtype) for one in layers]
+        size = at_a_time(self._graph, positions, self.memory_budget)
+        for rows in slices(len(inputs), size):
+            for result, part in zip(results, compiled(inputs[rows])):
+                result[rows] = part
+        return results[0] if single else {one.name: v for one, v in zip(layers, results)}
+
+    def project(self, x: Any, layer: Any, neurons: Any = None) -> Projection:
+        """Return the switched linear projections of neurons (Eq. 2 to 5).
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape)
+            The inputs.
+        layer : str, int, HiddenLayer or Keras layer
+            A hidden layer, or the output layer (whose neurons are the logits).
+        neurons : None, int, tuple of int, or sequence of int or of tuples
+            None: every neuron. An int or a sequence of them: flat indices. A tuple: one
+            multi-index, such as (row, column, channel); a sequence of tuples: several.
+
+        Returns
+        -------
+        Projection
+            activity and bias (n, k); weights, centre and contribution (n, k, *input_shape).
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, or the arrays do not fit the memory budget.
+        """
+        return project(*self._projection_arguments(x, layer, neurons))
+
+    def iterate_projections(self, x: Any, layer: Any, neurons: Any = None) -> Iterator[Projection]:
+        """Yield what `project` returns in chunks that fit the memory budget.
+
+        Parameters and errors are those of `project`, checked at once. A chunk's `rows` and
+        `neurons` say which inputs and neurons it has: those of a first block of inputs for all
+        neurons, then the next block's.
+        """
+        return iterate_projections(*self._projection_arguments(x, layer, neurons))
+
+    def activation_frequency(
+        self,
+        data: Any,
+        layers: Any = None,
+        *,
+        batch_size: int = 256,
+        steps: int | None = None,
+        progress: bool = True,
+    ) -> ActivationFrequency:
+        """Return in what share of the samples each neuron is active: m/N of Eq. 8.
+
+        Parameters
+        ----------
+        data : array, tf.data.Dataset, Keras Sequence or generator
+            The training inputs, (N, *input_shape), or batches: inputs, or tuples of inputs, labels.
+        layers : list of str, int, HiddenLayer or Keras layer, optional
+            Which hidden layers; None: every one.
+        batch_size : int
+            How many samples of an array at a time; other data has batches of its own.
+        steps : int, optional
+            How many batches to take; None: all there are.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        ActivationFrequency
+            A mapping from the layer's name to m/N, of the layer's shape.
+
+        Raises
+        ------
+        ValueError
+            If data is empty, endless without `steps`, or its inputs are not finite or of another
+            shape.
+        """
+        chosen = self.layers if layers is None else self._chosen(layers)[0]
+        counter = self._cached(
+            ("frequency", *(layer.position for layer in chosen)),
+            lambda: ActiveNeuronCounter(self._graph, chosen),
+        )
+        batches, total = batches_of(data, batch_size, steps)
+        bar = tqdm(
+            batches,
+            desc="activation frequency",
+            unit="batch",
+            total=total,
+            delay=PATIENCE_IN_SECONDS,
+            disable=not progress,
+        )
+        return counter(self._checked_inputs(batch, "data") for batch in bar)
+
+    def insens(
+        self,
+        x: Any,
+        layer: Any,
+        frequency: Any = None,
+        *,
+        state: str = "inactive",
+        sensitivity: str = "centre",
+        way: str | None = None,
+        progress: bool = True,
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Return Insens: what in the input keeps a layer's neurons as they are (Eq. 8), exactly.
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape)
+            The inputs.
+        layer : str, int, HiddenLayer, Keras layer, or list of them
+            One hidden layer, or several in one sweep.
+        frequency : mapping of str to array, or array of the layer's shape, optional
+            m/N in 0..1, as `activation_frequency` returns it. None: every neuron weighs 1.
+        state : {"inactive", "active", "all"}
+            Which neurons are summed over; the paper's is "inactive", v <= 0.
+        sensitivity : {"centre", "activity"}
+            What is summed. "centre": omega = x - c = v w / (w w). "activity": omega = v w, the
+            other reading of Eq. 7.
+        way : str, optional
+            How the squared row norms are computed, a name in `row_norms.WAYS`; None: for
+            each layer the cheapest.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, *input_shape), or dict of str to such for a list
+            Positive: brighter keeps the state; negative: darker does. Neurons with w = 0 add
+            nothing.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong; the message says what was expected.
+        """
+        layers, single = self._chosen(layer)
+        inputs = self._checked_inputs(x)
+        frequencies = checked_frequency(frequency, layers, single=single)
+        _one_of("state", state, STATES)
+        _one_of("sensitivity", sensitivity, SENSITIVITIES)
+        if way is not None:
+            _one_of("way", way, WAYS)
+        positions = [one.position for one in layers]
+        compiled = self._cached(
+            ("insens", way, *positions),
+            lambda: Insens(
+                self._graph,
+                layers,
+                choose(self._graph, positions, self.memory_budget, way),
+                self.memory_budget,
+            ),
+        )
+        with tqdm(
+            desc="Insens",
+            total=len(inputs),
+            delay=PATIENCE_IN_SECONDS,
+            disable=not progress,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+        ) as bar:
+            maps = compiled(inputs, frequencies, state, sensitivity, bar.update)
+        return maps[0] if single else {one.name: omega for one, omega in zip(layers, maps)}
+
+    def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:
+        (found,), _ = self._chosen([layer], output=True)
+        inputs = self._checked_inputs(x)
+        chosen = chosen_neurons(found, neurons)
+        weights = self._cached(
+            ("weights", found.position),
+            lambda: SwitchedWeights(self._graph, found.position, self.memory_budget),
+        )
+        return weights, found, inputs, chosen, self.memory_budget
+
+    def _chosen(self, layer: Any, *, output: bool = False) -> tuple[list[HiddenLayer], bool]:
+        """Return the layers that are meant, and whether one was asked for, not a list."""
+        if not isinstance(layer, (list, tuple)):
+            return [self._found.find(layer, output=output)], True
+        layers = [self._found.find(one, output=output) for one in layer]
+        if not layers:
+            raise ValueError("layer=[]: expected a layer or a list of at least one")
+        for one in layers:
+            if layers.count(one) > 1:
+                raise ValueError(f"layer={list(layer)!r}: layer {one.name!r} is there twice")
+        return layers, False
+
+    def _checked_inputs(self, x: Any, argument: str = "x") -> np.ndarray:
+        expected = f"expected shape {('batch', *self.input_shape)}".replace("'", "")
+        try:
+            array = np.asarray(x)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{argument}: {expected}, came no array ({error})") from error
+        if array.dtype.kind not in "buif":
+            raise ValueError(f"{argument}: {expected} of real numbers, came dtype {array.dtype}")
+        if array.shape == self.input_shape:
+            raise ValueError(
+                f"{argument}: {expected}, came {array.shape}, one input without a batch; "
+                f"pass {argument}[numpy.newaxis]"
+            )
+        if array.shape[1:] != self.input_shape or not array.ndim:
+            way_out = "pass the inputs as the model takes them"
+            if (*array.shape[1:], 1) == self.input_shape:
+                way_out = f"add the channel: {argument}[..., numpy.newaxis]"
+            raise ValueError(f"{argument}: {expected}, came {array.shape}; {way_out}")
+        if not len(array):
+            raise ValueError(f"{argument}: {expected} with at least one input, came {array.shape}")
+        with np.errstate(over="ignore"):
+            array = array.astype(self.dtype, copy=False)
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"{argument}: expected finite numbers within {self.dtype}, came NaN or infinity in "
+                f"input {int(np.flatnonzero(~finite)[0])} ({int((~finite).sum())} of {len(array)} "
+                "inputs); leave these out or mend them"
+            )
+        return array
+
+    def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        # Compiled functions live as long as the network, so that no call traces them again.
+        if key not in self._compiled:
+            self._compiled[key] = make()
+        return self._compiled[key]
+
+
+def _one_of(argument: str, value: Any, expected: Sequence[str] | Any) -> None:
+    if not isinstance(value, str) or value not in expected:
+        names = ", ".join(repr(name) for name in expected)
+        raise ValueError(f"{argument}={value!r}: expected one of {names}")

@@ -1,0 +1,254 @@
+"""Switched linear projections: the switched weights, bias and centre of chosen neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from insens_tf.chunks import at_a_time, readable_size, slices
+from insens_tf.execution import Compiled
+from insens_tf.graph import Graph
+from insens_tf.layers import HiddenLayer
+
+__all__ = ["Projection", "SwitchedWeights", "chosen_neurons", "iterate_projections", "project"]
+
+# What a projection holds for a neuron and an input: weights, centre and contribution.
+MAPS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """The linear projections v = x w + b of k neurons for n inputs (Eq. 2 to 5 of the paper).
+
+    Attributes
+    ----------
+    layer : HiddenLayer
+        The layer of the neurons.
+    neurons : numpy.ndarray of int, shape (k, rank of the layer)
+        The neurons' indices in the layer, such as (row, column, channel).
+    x : numpy.ndarray, shape (n, *input_shape)
+        The inputs.
+    rows : slice
+        Which inputs of the batch these are: all of them, unless this is one of several chunks.
+    activity : numpy.ndarray, shape (n, k)
+        v, each neuron's weighted sum plus bias, before its ReLU.
+    weights : numpy.ndarray, shape (n, k, *input_shape)
+        w, the switched weights: the derivative of v in x with the state held (Eq. 2).
+    """
+
+    layer: HiddenLayer
+    neurons: np.ndarray
+    x: np.ndarray
+    rows: slice
+    activity: np.ndarray
+    weights: np.ndarray
+
+    @cached_property
+    def bias(self) -> np.ndarray:
+        """b = v - x w, the switched bias, shape (n, k); summed in float64."""
+        inputs = self.x.reshape(len(self.x), -1).astype(np.float64)
+        product = np.einsum("nd,nkd->nk", inputs, self._flat_weights(np.float64))
+        return (self.activity - product).astype(self.activity.dtype)
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """c = x - v w / (w w), the nearest root point (Eq. 4), shape (n, k, *input_shape).
+
+        NaN for a neuron whose switched weights are all 0: it has no root, or every point is one.
+        """
+        centre = self.x[:, np.newaxis] - self._scale * self.weights
+        return centre.astype(self.weights.dtype)
+
+    @cached_property
+    def contribution(self) -> np.ndarray:
+        """(x_j - c_j) w_j of each input component j (Eq. 5), shape (n, k, *input_shape).
+
+        Its sum over the input is v. NaN where the centre is.
+        """
+        squares = np.square(self.weights, dtype=np.float64)
+        return (self._scale * squares).astype(self.weights.dtype)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        return (
+            f"Projection(layer={self.layer.name!r}, inputs={len(self.x)}, "
+            f"neurons={len(self.neurons)}, weights={self.weights.shape})"
+        )
+
+    @cached_property
+    def _scale(self) -> np.ndarray:
+        """v / (w w), float64, NaN where w = 0; shape (n, k, 1, ...) to go with the weights."""
+        weights = self._flat_weights(np.float64)
+        norms = np.einsum("nkd,nkd->nk", weights, weights)
+        # Squares of the smallest numbers vanish; their neurons still have weights.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = self.activity / norms
+        scale = np.where(weights.any(axis=-1), scale, np.nan)
+        return scale.reshape(*scale.shape, *(1,) * (self.x.ndim - 1))
+
+    def _flat_weights(self, dtype: type) -> np.ndarray:
+        return self.weights.reshape(*self.weights.shape[:2], -1).astype(dtype)
+
+
+class SwitchedWeights:
+    """w of any neurons of one layer, recovered by a tf.GradientTape.
+
+    Inputs are repeated, a row a neuron, and one backward pass from a one-hot seed in each row gives
+    all rows' weights.
+    """
+
+    def __init__(self, graph: Graph, position: int, memory_budget: int) -> None:
+        self._graph = graph
+        self._position = position
+        self.rows_at_a_time = at_a_time(graph, [position], memory_budget)
+        self._compiled = Compiled(
+            self._recover,
+            [
+                tf.TensorSpec((None, *graph.input_shape), graph.dtype),
+                tf.TensorSpec((None,), tf.int64),
+            ],
+        )
+
+    def __call__(self, x: np.ndarray, neurons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return activity (n, k) and weights (n, k, *input_shape).
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n, *input_shape)
+        neurons : numpy.ndarray of int64, shape (k,)
+            Flat indices into the layer.
+        """
+        count = len(x), len(neurons)
+        activity = np.empty(count, x.dtype)
+        weights = np.empty((*count, *self._graph.input_shape), x.dtype)
+        for columns in slices(len(neurons), self.rows_at_a_time):
+            for rows in slices(len(x), max(1, self.rows_at_a_time // len(neurons))):
+                part = self._compiled(x[rows], neurons[columns])
+                activity[rows, columns], weights[rows, columns] = part
+        return activity, weights
+
+    def _recover(self, x: tf.Tensor, neurons: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs, count = tf.shape(x)[0], tf.shape(neurons)[0]
+        repeated = tf.repeat(x, count, axis=0)
+        with tf.GradientTape() as tape:
+            tape.watch(repeated)
+            (value,) = self._graph.values(repeated, [self._position])
+            value = tf.reshape(value, (inputs * count, self._graph.operations[self._position].size))
+        seeds = tf.one_hot(tf.tile(neurons, [inputs]), tf.shape(value)[1], dtype=value.dtype)
+        weights = tape.gradient(
+            value, repeated, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        activity = tf.gather(value, tf.tile(neurons, [inputs]), axis=1, batch_dims=1)
+        shape = tf.stack([inputs, count])
+        return (
+            tf.reshape(activity, shape),
+            tf.reshape(weights, tf.concat([shape, self._graph.input_shape], axis=0)),
+        )
+
+
+def chosen_neurons(layer: HiddenLayer, neurons: Any) -> np.ndarray:
+    """Return the flat indices, int64 of shape (k,), of the neurons that are meant.
+
+    Parameters
+    ----------
+    layer : HiddenLayer
+    neurons : None, int, tuple of int, or sequence of int or of tuples
+        None: every neuron. An int or a sequence of them: flat indices. A tuple: the multi-index of
+        one neuron, such as (row, column, channel); a sequence of tuples: of several.
+
+    Raises
+    ------
+    ValueError
+        If an index is out of range (negative ones are) or of the wrong kind.
+    """
+    if neurons is None:
+        return np.arange(layer.neurons)
+    rank = len(layer.shape)
+    ways = (
+        f"expected None, flat indices in 0..{layer.neurons - 1} such as [0, 3], or multi-indices "
+        f"into shape {layer.shape} such as [{(0,) * rank}]"
+    )
+    try:
+        indices = np.asarray(neurons)
+    except ValueError:
+        indices = np.asarray(None)
+    if indices.dtype.kind not in "iu" or indices.ndim > 2:
+        raise ValueError(
+            f"neurons={neurons!r} for layer {layer.name!r}: {ways}; "
+            "numpy.flatnonzero turns a mask into flat indices"
+        )
+    if isinstance(neurons, tuple):
+        indices = indices[np.newaxis] if indices.ndim == 1 else indices
+    if indices.ndim == 2:
+        if indices.shape[1] != rank:
+            raise ValueError(
+                f"neurons={neurons!r} for layer {layer.name!r}: {ways}; a tuple is one multi-index "
+                f"of {rank}, came {indices.shape[1]} numbers"
+            )
+        limits = np.asarray(layer.shape)
+    else:
+        limits = np.asarray(layer.neurons)
+    indices = np.atleast_1d(indices).astype(np.int64)
+    if not indices.size:
+        raise ValueError(f"neurons={neurons!r} for layer {layer.name!r} names none: {ways}")
+    wrong = (indices < 0) | (indices >= limits)
+    if wrong.any():
+        first = indices[wrong.any(axis=-1) if indices.ndim == 2 else wrong][0]
+        raise ValueError(
+            f"neuron {first.tolist()} is out of range for layer {layer.name!r}: {ways}"
+        )
+    return indices if indices.ndim == 1 else np.ravel_multi_index(tuple(indices.T), layer.shape)
+
+
+def project(
+    weights: SwitchedWeights,
+    layer: HiddenLayer,
+    x: np.ndarray,
+    neurons: np.ndarray,
+    memory_budget: int,
+) -> Projection:
+    """Return the projections of `neurons` (flat indices) for x, if they fit the budget.
+
+    Raises
+    ------
+    ValueError
+        If the arrays would not fit.
+    """
+    size = len(x) * len(neurons) * x[0].size * x.dtype.itemsize * MAPS
+    if size > memory_budget:
+        raise ValueError(
+            f"the projections of {len(neurons)} neurons of layer {layer.name!r} for {len(x)} "
+            f"inputs need {readable_size(size)} (weights, centre, contribution), more than the "
+            f"memory budget of {readable_size(memory_budget)}; choose fewer neurons or inputs, "
+            "take them in chunks from iterate_projections, or build the SwitchedNetwork with a "
+            "larger memory_budget"
+        )
+    activity, switched = weights(x, neurons)
+    indices = np.stack(np.unravel_index(neurons, layer.shape), axis=-1)
+    return Projection(layer, indices, x, slice(0, len(x)), activity, switched)
+
+
+def iterate_projections(
+    weights: SwitchedWeights,
+    layer: HiddenLayer,
+    x: np.ndarray,
+    neurons: np.ndarray,
+    memory_budget: int,
+) -> Iterator[Projection]:
+    """Yield the projections of `neurons` (flat indices) for x, each chunk within the budget."""
+    one = x[0].size * x.dtype.itemsize * MAPS
+    pairs = max(1, memory_budget // one)
+    for rows in slices(len(x), max(1, pairs // len(neurons))):
+        part = x[rows]
+        for columns in slices(len(neurons), max(1, pairs // len(part))):
+            chosen = neurons[columns]
+            activity, switched = weights(part, chosen)
+            indices = np.stack(np.unravel_index(chosen, layer.shape), axis=-1)
+            yield Projection(layer, indices, part, rows, activity, switched)

@@ -1,0 +1,30 @@
+"""Which way to take for which layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from insens_tf.graph import Graph
+from insens_tf.row_norms.crops import Crops
+from insens_tf.row_norms.gradient import Gradient
+from insens_tf.row_norms.probes import Probes
+from insens_tf.row_norms.way import Way
+
+__all__ = ["WAYS", "choose"]
+
+WAYS: dict[str, type[Way]] = {"crops": Crops, "probes": Probes, "gradient": Gradient}
+"""The ways there are, by name; a new one has its place here."""
+
+
+def choose(
+    graph: Graph, positions: Sequence[int], memory_budget: int, way: str | None = None
+) -> list[Way]:
+    """Return the ways that together compute the norms of the layers at `positions`.
+
+    Each layer goes the way that is cheapest for it, or the one that is named.
+    """
+    chosen: dict[str, list[int]] = {}
+    for position in positions:
+        cheapest = way or min(WAYS, key=lambda name: WAYS[name].cost(graph, [position]))
+        chosen.setdefault(cheapest, []).append(position)
+    return [WAYS[name](graph, together, memory_budget) for name, together in chosen.items()]

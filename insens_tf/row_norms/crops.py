@@ -1,0 +1,731 @@
+"""Forward on crops: each input component's column of the Jacobian, kept where it is not zero.
+
+A layer's crops (see `layouts`) are pushed forward together: a convolution is a few matrix products
+against its kernel spread over the width of a crop, ReLU and pooling are products with crops of
+their state. Squared and added up where they lie, they are the squared row norms.
+
+A dense layer sees every crop. Those of one row of blocks are laid out over the width of the layer
+below and multiplied with the rows of the matrix that they touch; only units that carry anything on,
+and only neurons that are needed, take part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from insens_tf import graph as graphs
+from insens_tf.execution import Compiled
+from insens_tf.graph import Graph
+from insens_tf.row_norms.layouts import Layout, Span, layouts
+from insens_tf.row_norms.way import Way
+
+__all__ = ["Crops"]
+
+# Larger arrays cost more in page faults than they save in calls.
+LARGEST_ARRAY = 24 * 2**20
+
+
+@dataclass(frozen=True)
+class Spatial:
+    """The crops of a layer, one tensor a crop row.
+
+    Each is (block rows, block columns, components, crop columns, channels); the first two are 1 as
+    long as all blocks are alike. `inside` tells whether they are 0 beyond the layer's borders.
+    """
+
+    layout: Layout
+    rows: tuple[tf.Tensor, ...]
+    inside: bool
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Columns of the Jacobian of a layer without positions: (components, units), chosen units."""
+
+    columns: tf.Tensor
+    units: tf.Tensor
+
+
+# What pushes the crops of an operation's operands through it: a function of those.
+Push = Callable[..., Any]
+
+
+class Crops(Way):
+    """Pushes crops forward, an input at a time, for all layers at once."""
+
+    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
+        super().__init__(graph, positions, memory_budget)
+        image = tf.TensorSpec((1, *graph.input_shape), graph.dtype)
+        masks = [
+            tf.TensorSpec((1, *graph.operations[position].shape), tf.bool) for position in positions
+        ]
+        self._compiled = Compiled(self._norms, [image, *masks])
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        needed: Mapping[int, np.ndarray],
+        advance: Callable[[float], None] = lambda share: None,
+    ) -> dict[int, np.ndarray]:
+        norms = {position: np.empty(needed[position].shape, x.dtype) for position in self.positions}
+        for row in range(len(x)):
+            one = slice(row, row + 1)
+            masks = [needed[position][one] for position in self.positions]
+            for position, result in zip(self.positions, self._compiled(x[one], *masks)):
+                norms[position][row] = result
+            advance(1 / len(x))
+        return norms
+
+    @staticmethod
+    def cost(graph: Graph, positions: Sequence[int]) -> float:
+        ancestors = graph.ancestors(positions)
+        found = layouts(graph, ancestors)
+        if found is None:
+            return float("inf")
+        components = graph.operations[0].size
+        total = 0.0
+        for position in ancestors:
+            operation = graph.operations[position]
+            if isinstance(operation, graphs.Convolution):
+                below, above = found[operation.operands[0]], found[position]
+                taps = operation.kernel.shape[0] * below.rows.length
+                row = below.columns.length * operation.operand_shape[-1]
+                total += components * taps * row * above.columns.length * operation.shape[-1]
+            elif isinstance(operation, graphs.Matrix):
+                # About a quarter is left of what carries on times what is needed.
+                total += components * operation.multiplications / 4
+        return total
+
+    def _norms(self, x: tf.Tensor, *needed: tf.Tensor) -> list[tf.Tensor]:
+        ancestors = self.graph.ancestors(self.positions)
+        values = {
+            position: value[0]
+            for position, value in zip(ancestors, self.graph.values(x, ancestors))
+        }
+        masks = {position: mask[0] for position, mask in zip(self.positions, needed)}
+        return _Sweep(self.graph, values, masks).norms()
+
+
+class _Sweep:
+    """The push of one input's crops, written down as TensorFlow operations.
+
+    Everything that depends on the state alone is made once; the pushing itself is done for some
+    rows of the input at a time.
+    """
+
+    def __init__(
+        self, graph: Graph, values: Mapping[int, tf.Tensor], needed: Mapping[int, tf.Tensor]
+    ) -> None:
+        self.operations = graph.operations
+        self.values = values
+        self.needed = needed
+        self.ancestors = graph.ancestors(list(needed))
+        self.consumers: dict[int, list[int]] = {position: [] for position in self.ancestors}
+        for position in self.ancestors:
+            for operand in self.operations[position].operands:
+                self.consumers[operand].append(position)
+        found = layouts(graph, self.ancestors)
+        assert found is not None
+        self.layouts = found
+        self.dtype = graph.dtype
+        self._plan(graph)
+        self.steps = {
+            position: step
+            for position in self.ancestors
+            if position and (step := self._step(position)) is not None
+        }
+
+    def _plan(self, graph: Graph) -> None:
+        """Choose how many rows of the input to push at a time."""
+        height, width, channels = (*graph.input_shape, 1, 1)[:3]
+        coarsest_rows = max((one.rows.stride for one in self.layouts.values()), default=1)
+        coarsest = max((one.columns.stride for one in self.layouts.values()), default=1)
+        widest = max(
+            (
+                one.columns.length * self.operations[position].shape[-1]
+                for position, one in self.layouts.items()
+            ),
+            default=max(self.operations[position].size for position in self.ancestors),
+        )
+        self.width = -(-width // coarsest) * coarsest if self.layouts else 1
+        a_row = self.width * channels * widest * graph.dtype.size
+        rows = max(1, LARGEST_ARRAY // (a_row * coarsest_rows)) * coarsest_rows
+        chunks = -(-height // rows)
+        rows = -(-height // (chunks * coarsest_rows)) * coarsest_rows
+        self.rows_at_a_time, self.chunks = rows, -(-height // rows)
+        self.exact = height == rows * self.chunks and self.width == width
+        self.input_size = height, width
+
+    def norms(self) -> list[tf.Tensor]:
+        """Return the squared row norms of the needed layers, each of the layer's shape."""
+        totals = [tf.zeros(self._total_shape(position), self.dtype) for position in self.needed]
+
+        def chunk(
+            number: tf.Tensor, totals: Sequence[tf.Tensor]
+        ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            return number + 1, self._push(number * self.rows_at_a_time, totals)
+
+        if self.chunks == 1:
+            _, totals = chunk(tf.constant(0), totals)
+        else:
+            _, totals = tf.while_loop(
+                lambda number, totals: number < self.chunks,
+                chunk,
+                (tf.constant(0), totals),
+                parallel_iterations=1,
+            )
+        return [self._trimmed(position, total) for position, total in zip(self.needed, totals)]
+
+    def _push(self, first_row: tf.Tensor, totals: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Add the squares of some rows of the input, from `first_row` on, to the totals."""
+        self.first_row = first_row
+        pushed: dict[int, Spatial | Flat] = {0: self._basis()}
+        results = dict(zip(self.needed, totals))
+        for position in self.ancestors:
+            if position and self._is_wanted(position):
+                operands = [pushed[operand] for operand in self._pushed_operands(position)]
+                pushed[position] = self.steps[position](*operands)
+            if position in results:
+                results[position] = self._added(results[position], position, pushed[position])
+        return list(results.values())
+
+    # ---- geometry ----
+
+    def _blocks(self, layout: Layout) -> tuple[int, int]:
+        return self.rows_at_a_time // layout.rows.stride, self.width // layout.columns.stride
+
+    def _first_block(self, layout: Layout) -> tf.Tensor:
+        return self.first_row // layout.rows.stride
+
+    def _total_shape(self, position: int) -> tuple[int, ...]:
+        """Return the shape of a sum over crops, with room for what lies beyond the borders."""
+        layout = self.layouts.get(position)
+        if layout is None:
+            return self.operations[position].shape
+        blocks = self._blocks(layout)[0] * self.chunks
+        return (blocks + layout.rows.length - 1, *self.operations[position].shape[1:])
+
+    def _trimmed(self, position: int, total: tf.Tensor) -> tf.Tensor:
+        layout = self.layouts.get(position)
+        if layout is None:
+            return total
+        height = self.operations[position].shape[0]
+        return _window(total, 0, -layout.rows.start, height)
+
+    # ---- state, made once ----
+
+    def _step(self, position: int) -> Push | None:
+        """Return what pushes the operands' crops through the operation at `position`."""
+        operation = self.operations[position]
+        spatial = position in self.layouts
+        match operation:
+            case graphs.Convolution():
+                return self._convolution(position, operation, _dense_kernel(operation))
+            case graphs.Matrix() if spatial:
+                kernel = tf.convert_to_tensor(operation.kernel)[tf.newaxis, tf.newaxis]
+                return self._convolution(position, operation, kernel)
+            case graphs.Matrix():
+                return self._matrix(position, operation)
+            case graphs.Pooling():
+                return self._pooling(position, operation)
+            case graphs.Gate():
+                slope = operation.slope(self.values[operation.operands[0]])
+                return self._scaling(position, slope, fixed=False)
+            case graphs.BatchNormalization():
+                return self._scaling(position, operation.factor(), fixed=True)
+            case graphs.ZeroPadding():
+                return lambda crops: replace(
+                    self._made_inside(crops, operation.operands[0]), layout=self.layouts[position]
+                )
+            case graphs.Add():
+                return lambda *crops: self._joined(position, crops, tf.add_n)
+            case graphs.Concatenate():
+                return lambda *crops: self._joined(
+                    position, crops, lambda parts: tf.concat(parts, axis=-1)
+                )
+            case graphs.GlobalAveragePooling():
+                return self._global_average(position)
+        return None
+
+    def _is_wanted(self, position: int) -> bool:
+        """Tell whether an operation is pushed through on its own.
+
+        A gate is not where only max poolings follow (they pick its slope with the winner), nor is
+        a reshape, which a dense layer undoes.
+        """
+        operation = self.operations[position]
+        if isinstance(operation, graphs.Reshape):
+            return False
+        return not (isinstance(operation, graphs.Gate) and self._is_fused(position))
+
+    def _is_fused(self, position: int) -> bool:
+        consumers = [self.operations[one] for one in self.consumers[position]]
+        return (
+            position in self.layouts
+            and bool(consumers)
+            and position not in self.needed
+            and all(isinstance(one, graphs.MaxPooling) for one in consumers)
+        )
+
+    def _pushed_operands(self, position: int) -> list[int]:
+        operands = []
+        for operand in self.operations[position].operands:
+            while operand and not self._is_wanted(operand):
+                (operand,) = self.operations[operand].operands
+            operands.append(operand)
+        return operands
+
+    def _carries(self, position: int) -> tf.Tensor | None:
+        """Return which units of `position` pass anything on, of its shape; None: perhaps all."""
+        operation = self.operations[position]
+        match operation:
+            case graphs.Gate():
+                return tf.not_equal(operation.slope(self.values[operation.operands[0]]), 0)
+            case graphs.MaxPooling() if isinstance(
+                self.operations[operation.operands[0]], graphs.Gate
+            ):
+                return tf.not_equal(tf.add_n(self._weights(operation)), 0)
+            case graphs.Reshape():
+                carries = self._carries(operation.operands[0])
+                return None if carries is None else tf.reshape(carries, operation.shape)
+        return None
+
+    def _weights(self, operation: graphs.Pooling) -> list[tf.Tensor]:
+        """Return what each offset of the window is multiplied by, (rows, columns, channels) each.
+
+        Of a max pooling, the slope of its operand where that wins, else 0.
+        """
+        (operand,) = operation.operands
+        height, width, channels = operation.shape
+        windows = operation.locality.windows or ()
+        at = [
+            np.arange(size)[:, np.newaxis] * window.stride - window.padding + np.arange(window.size)
+            for size, window in zip((height, width), windows)
+        ]
+        lengths = operation.operand_shape[:2]
+        offsets = [(i, j) for i in range(windows[0].size) for j in range(windows[1].size)]
+        if isinstance(operation, graphs.AveragePooling):
+            valid = [(one >= 0) & (one < length) for one, length in zip(at, lengths)]
+            count = valid[0].sum(1)[:, np.newaxis] * valid[1].sum(1)
+            shares = [(valid[0][:, i, np.newaxis] & valid[1][:, j]) / count for i, j in offsets]
+            return [
+                tf.constant(np.repeat(share[..., np.newaxis], channels, axis=-1), self.dtype)
+                for share in shares
+            ]
+        value = self.values[operand]
+        _, winners = tf.nn.max_pool_with_argmax(
+            value[tf.newaxis], operation.window, operation.strides, operation.padding.upper()
+        )
+        slope = None
+        below = self.operations[operand]
+        if isinstance(below, graphs.Gate) and self._is_fused(operand):
+            slope = below.slope(self.values[below.operands[0]])
+        weights = []
+        for i, j in offsets:
+            place = at[0][:, i, np.newaxis] * lengths[1] + at[1][:, j]
+            index = place[..., np.newaxis] * channels + np.arange(channels)
+            # Padding never wins, wherever the arithmetic would put it.
+            beyond = (at[1][:, j] < 0) | (at[1][:, j] >= lengths[1])
+            index = np.where(beyond[:, np.newaxis], -1, index)
+            weight = tf.cast(tf.equal(winners[0], tf.constant(index, tf.int64)), self.dtype)
+            if slope is not None:
+                rows = np.clip(at[0][:, i], 0, lengths[0] - 1)
+                columns = np.clip(at[1][:, j], 0, lengths[1] - 1)
+                weight *= tf.gather(tf.gather(slope, rows, axis=0), columns, axis=1)
+            weights.append(weight)
+        return weights
+
+    # ---- pushing ----
+
+    def _basis(self) -> Spatial | Flat:
+        """Return the columns of the identity: each input component, pushed nowhere yet."""
+        operation = self.operations[0]
+        if 0 not in self.layouts:
+            units = tf.range(operation.shape[0])
+            rows = self.first_row + tf.range(self.rows_at_a_time)
+            return Flat(tf.one_hot(rows, operation.shape[0], dtype=self.dtype), units)
+        identity = tf.eye(operation.shape[-1], dtype=self.dtype)
+        return Spatial(self.layouts[0], (identity[tf.newaxis, tf.newaxis, :, tf.newaxis],), True)
+
+    def _convolution(self, position: int, operation: graphs.Operation, kernel: tf.Tensor) -> Push:
+        layout = self.layouts[position]
+        operand = operation.operands[0]
+        below = self.layouts[operand]
+        if isinstance(operation, graphs.Convolution):
+            windows, dilation = operation.locality.windows or (), operation.dilation
+        else:
+            windows, dilation = (graphs.Window(1), graphs.Window(1)), (1, 1)
+        down, right = (window.stride for window in windows)
+        rows, columns = below.rows.merged(down), below.columns.merged(right)
+        spread = _spread(kernel, columns, layout.columns, windows[1], dilation[1])
+        # For each row of the output's crops: the operand's first row, and the spread kernel.
+        products = []
+        for output in range(layout.rows.length):
+            first = (output + layout.rows.start) * down - windows[0].padding - rows.start
+            taps = {first + tap * dilation[0]: tap for tap in range(kernel.shape[0])}
+            touched = [row for row in taps if 0 <= row < rows.length]
+            # None is touched between the taps of a dilated kernel.
+            span = range(min(touched, default=0), max(touched, default=0) + 1)
+            zeros = tf.zeros_like(spread[0])
+            parts = [spread[taps[row]] if row in taps else zeros for row in span]
+            products.append((span, tf.concat(parts, axis=0)))
+        filters = operation.shape[-1]
+
+        def push(crops: Spatial) -> Spatial:
+            crops = self._made_inside(crops, operand)
+            merged = self._merged(crops, down, right)
+            shape = merged[0].shape
+            flat = [tf.reshape(row, (-1, shape[3] * shape[4])) for row in merged]
+            results = []
+            for span, matrix in products:
+                parts = flat[span.start : span.stop]
+                product = tf.concat(parts, axis=1) @ matrix
+                results.append(tf.reshape(product, (*shape[:3], layout.columns.length, filters)))
+            return Spatial(layout, tuple(results), inside=False)
+
+        return push
+
+    def _pooling(self, position: int, operation: graphs.Pooling) -> Push:
+        layout = self.layouts[position]
+        below = self.layouts[operation.operands[0]]
+        windows = operation.locality.windows or ()
+        weights = [_Cropped(self, weight, layout) for weight in self._weights(operation)]
+        down, right = (window.stride for window in windows)
+        rows, columns = below.rows.merged(down), below.columns.merged(right)
+        first_row = layout.rows.start * down - windows[0].padding - rows.start
+        first_column = layout.columns.start * right - windows[1].padding - columns.start
+        taken = np.arange(layout.columns.length) * right
+        reach = int(taken[-1]) + windows[1].size
+
+        def push(crops: Spatial) -> Spatial:
+            merged = [
+                _window(row, 3, first_column, reach) for row in self._merged(crops, down, right)
+            ]
+            cropped = [weight.rows() for weight in weights]
+            results = []
+            for output in range(layout.rows.length):
+                terms = []
+                for number, weight in enumerate(cropped):
+                    i, j = divmod(number, windows[1].size)
+                    row = first_row + output * down + i
+                    if 0 <= row < rows.length:
+                        part = tf.gather(merged[row], taken + j, axis=3)
+                        terms.append(part * weight[output])
+                results.append(self._inside_image(tf.add_n(terms), layout))
+            return Spatial(layout, tuple(results), inside=True)
+
+        return push
+
+    def _scaling(self, position: int, factor: tf.Tensor, *, fixed: bool) -> Push:
+        """Return what multiplies by a factor of the layer's shape, or of its channels (`fixed`)."""
+        if position not in self.layouts:
+
+            def push_flat(flat: Flat) -> Flat:
+                return Flat(flat.columns * tf.gather(factor, flat.units), flat.units)
+
+            return push_flat
+        if fixed:
+
+            def push_fixed(crops: Spatial) -> Spatial:
+                return replace(crops, rows=tuple(row * factor for row in crops.rows))
+
+            return push_fixed
+        layout = self.layouts[position]
+        cropped = _Cropped(self, factor, layout)
+
+        def push(crops: Spatial) -> Spatial:
+            rows = (
+                self._inside_image(row * slope, layout)
+                for row, slope in zip(crops.rows, cropped.rows())
+            )
+            return Spatial(layout, tuple(rows), inside=True)
+
+        return push
+
+    def _joined(
+        self, position: int, crops: Sequence[Spatial], join: Callable[[list[tf.Tensor]], tf.Tensor]
+    ) -> Spatial:
+        layout = self.layouts[position]
+        moved = [self._moved(self._everywhere(one), layout) for one in crops]
+        rows = tuple(join(list(parts)) for parts in zip(*moved))
+        return Spatial(layout, rows, inside=all(one.inside for one in crops))
+
+    def _moved(self, crops: Spatial, layout: Layout) -> list[tf.Tensor]:
+        """Return the rows of `crops` in another layout of the same blocks that covers theirs."""
+        order = [crops.layout.components.index(one) for one in layout.components]
+        rows = crops.rows
+        if order != list(range(len(order))):
+            rows = tuple(tf.gather(row, order, axis=2) for row in rows)
+        start = layout.columns.start - crops.layout.columns.start
+        rows = tuple(_window(row, 3, start, layout.columns.length) for row in rows)
+        above = crops.layout.rows.start - layout.rows.start
+        zeros = tf.zeros_like(rows[0])
+        return [
+            rows[number - above] if 0 <= number - above < len(rows) else zeros
+            for number in range(layout.rows.length)
+        ]
+
+    def _matrix(self, position: int, operation: graphs.Matrix) -> Push:
+        """Return what multiplies with a dense layer's matrix, for the units that matter."""
+        units = tf.cast(tf.where(self._wanted_units(position))[:, 0], tf.int32)
+        (below,) = self._pushed_operands(position)
+        carries = self._carries(operation.operands[0])
+        if carries is None:
+            carries = tf.ones(self.operations[operation.operands[0]].shape, tf.bool)
+        active = tf.cast(tf.where(carries)[:, 0], tf.int32)
+        # Rows first: gathering columns is slow.
+        kernel = tf.gather(tf.gather(tf.convert_to_tensor(operation.kernel), active), units, axis=1)
+        if below not in self.layouts:
+
+            def push_flat(flat: Flat) -> Flat:
+                # What carries on was wanted below, so each is found where it stands there.
+                columns = tf.gather(flat.columns, tf.searchsorted(flat.units, active), axis=1)
+                return Flat(columns @ kernel, units)
+
+            return push_flat
+        layout = self.layouts[below]
+        width, channels = self.operations[below].shape[1:]
+        a_row = width * channels
+        blocks = self._blocks(layout)
+
+        def push(crops: Spatial) -> Flat:
+            laid_out = [self._laid_out(row, layout, width) for row in crops.rows]
+            begin = (self._first_block(layout) + tf.range(blocks[0]) + layout.rows.start) * a_row
+            end = begin + layout.rows.length * a_row
+            lower, upper = tf.searchsorted(active, begin), tf.searchsorted(active, end)
+            results = []
+            for block in range(blocks[0]):
+                columns = tf.concat(
+                    [tf.reshape(row[block], (-1, a_row)) for row in laid_out], axis=1
+                )
+                touched = active[lower[block] : upper[block]] - begin[block]
+                columns = tf.gather(columns, touched, axis=1)
+                results.append(columns @ kernel[lower[block] : upper[block]])
+            return Flat(tf.concat(results, axis=0), units)
+
+        return push
+
+    def _wanted_units(self, position: int) -> tf.Tensor:
+        """Return which units of a dense layer are needed, or carry anything on."""
+        wanted = tf.zeros(self.operations[position].shape, tf.bool)
+        if position in self.needed:
+            wanted |= self.needed[position]
+        for consumer in self.consumers[position]:
+            carries = self._carries(consumer)
+            wanted |= True if carries is None else carries
+        return wanted
+
+    def _global_average(self, position: int) -> Push:
+        (operand,) = self.operations[position].operands
+        height, width, channels = self.operations[operand].shape
+
+        def push(crops: Spatial) -> Flat:
+            crops = self._made_inside(crops, operand)
+            rows = self._everywhere(crops).rows
+            columns = tf.add_n([tf.reduce_sum(row, axis=3) for row in rows]) / (height * width)
+            return Flat(tf.reshape(columns, (-1, channels)), tf.range(channels))
+
+        return push
+
+    def _merged(self, crops: Spatial, down: int, right: int) -> list[tf.Tensor]:
+        """Return the crop rows of `down` by `right` neighbouring blocks taken as one."""
+        if down == right == 1:
+            return list(crops.rows)
+        crops = self._everywhere(crops) if self._odd(crops.layout, down, right) else crops
+        length = crops.layout.rows.length
+        rows = crops.rows
+        blocks = self._blocks(crops.layout)
+        if rows[0].shape[:2] == blocks:
+            # Every sub-block's place among all blocks; gathering whole crops is fast.
+            places = np.arange(blocks[0] * blocks[1]).reshape(blocks)
+            flat = [tf.reshape(row, (-1, *row.shape[2:])) for row in rows]
+
+            def sub_block(number: int, i: int, j: int) -> tf.Tensor:
+                return tf.gather(flat[number], places[i::down, j::right])
+
+        else:
+
+            def sub_block(number: int, i: int, j: int) -> tf.Tensor:
+                return rows[number]
+
+        zeros = tf.zeros_like(sub_block(0, 0, 0))
+        results = []
+        for number in range(length + down - 1):
+            parts = []
+            for i in range(down):
+                inner = number - i
+                for j in range(right):
+                    part = sub_block(inner, i, j) if 0 <= inner < length else zeros
+                    parts.append(tf.pad(part, ((0, 0),) * 3 + ((j, right - 1 - j), (0, 0))))
+            stacked = tf.stack(parts, axis=2)
+            shape = stacked.shape
+            results.append(tf.reshape(stacked, (*shape[:2], shape[2] * shape[3], *shape[4:])))
+        return results
+
+    def _odd(self, layout: Layout, down: int, right: int) -> bool:
+        blocks = self._blocks(layout)
+        return bool(blocks[0] % down or blocks[1] % right)
+
+    def _everywhere(self, crops: Spatial) -> Spatial:
+        """Return crops that are written down for every block, 0 for pixels beyond the image."""
+        blocks = self._blocks(crops.layout)
+        if crops.rows[0].shape[:2] == blocks:
+            return crops
+        rows = (
+            self._inside_image(tf.broadcast_to(row, (*blocks, *row.shape[2:])), crops.layout)
+            for row in crops.rows
+        )
+        return replace(crops, rows=tuple(rows))
+
+    def _inside_image(self, row: tf.Tensor, layout: Layout) -> tf.Tensor:
+        """Return the crops, those of components beyond the image set to 0."""
+        if self.exact:
+            return row
+        blocks = self._blocks(layout)
+        down, right, _ = np.array(layout.components).T
+        rows = np.arange(blocks[0])[:, np.newaxis] * layout.rows.stride + down
+        columns = np.arange(blocks[1])[:, np.newaxis] * layout.columns.stride + right
+        valid_rows = self.first_row + tf.constant(rows, tf.int32) < self.input_size[0]
+        valid = valid_rows[:, tf.newaxis] & tf.constant(columns < self.input_size[1])
+        return row * tf.cast(valid, self.dtype)[..., tf.newaxis, tf.newaxis]
+
+    def _made_inside(self, crops: Spatial, position: int) -> Spatial:
+        """Return the crops of the layer at `position`, 0 beyond its borders."""
+        if crops.inside:
+            return crops
+        ones = tf.ones((*self.operations[position].shape[:2], 1), self.dtype)
+        borders = _Cropped(self, ones, crops.layout).rows()
+        rows = tuple(
+            self._inside_image(row * border, crops.layout)
+            for row, border in zip(crops.rows, borders)
+        )
+        return Spatial(crops.layout, rows, inside=True)
+
+    def _laid_out(self, row: tf.Tensor, layout: Layout, width: int) -> tf.Tensor:
+        """Return a crop row over the whole width of its layer, 0 where the crop is not."""
+        blocks = self._blocks(layout)
+        row = tf.broadcast_to(row, (*blocks, *row.shape[2:]))
+        places = [
+            _window(row[:, block], 2, -(block + layout.columns.start), width)
+            for block in range(blocks[1])
+        ]
+        return tf.stack(places, axis=1)
+
+    def _added(self, total: tf.Tensor, position: int, pushed: Spatial | Flat) -> tf.Tensor:
+        """Add the squares of what was pushed to the layer at `position`."""
+        if isinstance(pushed, Flat):
+            squares = tf.reduce_sum(tf.square(pushed.columns), axis=0)
+            return tf.tensor_scatter_nd_add(total, pushed.units[:, tf.newaxis], squares)
+        layout = pushed.layout
+        blocks, width = self._blocks(layout), self.operations[position].shape[1]
+        height = blocks[0] + layout.rows.length - 1
+        if not self.exact:
+            pushed = self._everywhere(pushed)
+        part = []
+        for number, row in enumerate(pushed.rows):
+            squares = tf.reduce_sum(tf.square(row), axis=2)
+            squares = tf.broadcast_to(squares, (*blocks, *squares.shape[2:]))
+            laid_out = [
+                _window(squares[:, :, column], 1, -(column + layout.columns.start), width)
+                for column in range(layout.columns.length)
+            ]
+            part.append(_window(tf.add_n(laid_out), 0, -number, height))
+        first = self._first_block(layout)
+        rest = total.shape[0] - height - first
+        return total + tf.pad(tf.add_n(part), ((first, rest), (0, 0), (0, 0)))
+
+
+class _Cropped:
+    """A map of a layer's state, (rows, columns, channels), cut into crops a row at a time."""
+
+    def __init__(self, sweep: _Sweep, values: tf.Tensor, layout: Layout) -> None:
+        self._sweep = sweep
+        self._layout = layout
+        height, width = values.shape[:2]
+        blocks, columns = sweep._blocks(layout)
+        last = [
+            count - 1 + span.start + span.length
+            for count, span in zip((blocks * sweep.chunks, columns), (layout.rows, layout.columns))
+        ]
+        self._before = [max(0, -layout.rows.start), max(0, -layout.columns.start)]
+        self._map = tf.pad(
+            values,
+            (
+                (self._before[0], max(0, last[0] - height)),
+                (self._before[1], max(0, last[1] - width)),
+                (0, 0),
+            ),
+        )
+
+    def rows(self) -> list[tf.Tensor]:
+        """Return (block rows, block columns, 1, crop columns, channels), one a crop row."""
+        layout, (blocks, columns) = self._layout, self._sweep._blocks(self._layout)
+        first = self._sweep._first_block(layout) + layout.rows.start + self._before[0]
+        left = layout.columns.start + self._before[1]
+        rows = _slice(self._map, first, blocks + layout.rows.length - 1)
+        cut = tf.stack(
+            [rows[:, left + i : left + i + columns] for i in range(layout.columns.length)], axis=2
+        )
+        return [cut[i : i + blocks, :, tf.newaxis] for i in range(layout.rows.length)]
+
+
+def _slice(values: tf.Tensor, first: tf.Tensor, length: int) -> tf.Tensor:
+    """Return values[first : first + length]; of known length, though `first` is a tensor."""
+    sizes = [length, *(-1 if size is None else size for size in values.shape[1:])]
+    return tf.slice(values, [first, *(0 for _ in sizes[1:])], sizes)
+
+
+def _window(values: tf.Tensor, axis: int, start: int, length: int) -> tf.Tensor:
+    """Return `length` elements along an axis from `start` on, 0 where there are none."""
+    size = values.shape[axis]
+    begin, end = min(max(start, 0), size), min(max(start + length, 0), size)
+    if begin >= end:
+        shape = list(values.shape)
+        shape[axis] = length
+        return tf.zeros(shape, values.dtype)
+    if (begin, end) != (0, size):
+        values = values[(slice(None),) * axis + (slice(begin, end),)]
+    if end - begin == length:
+        return values
+    paddings = [(0, 0)] * len(values.shape)
+    paddings[axis] = (begin - start, length - (end - begin) - (begin - start))
+    return tf.pad(values, paddings)
+
+
+def _dense_kernel(operation: graphs.Convolution) -> tf.Tensor:
+    """Return the kernel of a convolution without groups that does the same."""
+    kernel = tf.convert_to_tensor(operation.kernel)
+    if operation.groups == 1:
+        return kernel
+    channels = kernel.shape[2]
+    parts = tf.split(kernel, operation.groups, axis=-1)
+    total = channels * operation.groups
+    return tf.concat(
+        [
+            tf.pad(part, ((0, 0), (0, 0), (i * channels, total - (i + 1) * channels), (0, 0)))
+            for i, part in enumerate(parts)
+        ],
+        axis=-1,
+    )
+
+
+def _spread(
+    kernel: tf.Tensor, below: Span, above: Span, window: graphs.Window, dilation: int
+) -> list[tf.Tensor]:
+    """Return, for each kernel row, its matrix from a crop row below to one above.
+
+    (crop columns below * channels, crop columns above * filters): entry (i, o) is the kernel's
+    column through which output o sees position i, if any.
+    """
+    i = np.arange(below.length)[:, np.newaxis, np.newaxis] + below.start
+    o = np.arange(above.length)[:, np.newaxis] + above.start
+    taps = np.arange(kernel.shape[1])
+    sees = i == o * window.stride - window.padding + taps * dilation
+    spread = tf.einsum("iot,rtcf->ricof", tf.constant(sees, kernel.dtype), kernel)
+    size = below.length * kernel.shape[2], above.length * kernel.shape[3]
+    return [tf.reshape(row, size) for row in tf.unstack(spread)]

@@ -1,0 +1,49 @@
+"""A layer that no gate and no pooling precedes: its row norms are the same for every input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from insens_tf import graph as graphs
+from insens_tf.graph import Graph
+from insens_tf.row_norms.crops import Crops
+from insens_tf.row_norms.probes import Probes
+from insens_tf.row_norms.way import Way
+
+__all__ = ["Stateless"]
+
+
+class Stateless(Way):
+    """Computes the norms once a call, for all inputs: such as a first convolution's.
+
+    Crops do it in closed form, the sums of the kernel's squares over what borders leave of it;
+    probes where crops cannot.
+    """
+
+    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
+        super().__init__(graph, positions, memory_budget)
+        way = min((Crops, Probes), key=lambda way: way.cost(graph, positions))
+        self._way: Way = way(graph, positions, memory_budget)
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        needed: Mapping[int, np.ndarray],
+        advance: Callable[[float], None] = lambda share: None,
+    ) -> dict[int, np.ndarray]:
+        of_any = {position: mask.any(axis=0, keepdims=True) for position, mask in needed.items()}
+        norms = self._way(x[:1], of_any, advance)
+        return {
+            position: np.broadcast_to(norm, needed[position].shape)
+            for position, norm in norms.items()
+        }
+
+    @staticmethod
+    def cost(graph: Graph, positions: Sequence[int]) -> float:
+        has_state = any(
+            isinstance(graph.operations[position], (graphs.Gate, graphs.MaxPooling))
+            for position in graph.ancestors(positions)
+        )
+        return float("inf") if has_state else 0.0

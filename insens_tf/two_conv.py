@@ -1,0 +1,162 @@
+"""2CONV, the network of the paper's experiments (Appendix B)."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["two_conv"]
+
+
+def two_conv(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    filters: tuple[int, int] = (32, 64),
+    kernel_size: int = 5,
+    pool_size: int = 2,
+    units: int = 1024,
+    padding: str = "same",
+    dropout: float = 0.0,
+    kernel_initializer: str = "GlorotUniform",
+    seed: int | None = None,
+) -> tf.keras.Sequential:
+    """Build 2CONV: two convolutions with max pooling, one fully connected layer, softmax.
+
+    In the paper's count of layers, ``conv_1`` is l = 1, ``pool_1`` l = 2, ``conv_2`` l = 3,
+    ``pool_2`` l = 4 and ``dense``, the penultimate layer, l = 5.
+
+    Parameters
+    ----------
+    input_shape
+        Height, width and channels of one image.
+    classes
+        Number of outputs.
+    filters
+        Number of filters of the first and of the second convolution.
+    kernel_size
+        Height and width of every convolution's kernel.
+    pool_size
+        Height, width and stride of both max poolings.
+    units
+        Number of neurons of the fully connected hidden layer.
+    padding
+        ``"same"`` or ``"valid"``, of the convolutions. The poolings are not padded.
+    dropout
+        Share of the fully connected layer's neurons dropped in training; 0 adds no layer.
+    kernel_initializer
+        Name of a class of :mod:`tf.keras.initializers` that takes a seed.
+    seed
+        Makes the initial weights and the dropout the same each time. None draws them from
+        TensorFlow's global state, which is read but never seeded here.
+
+    Returns
+    -------
+    tf.keras.Sequential
+        The network, not compiled. Its layers are named ``conv_1``, ``pool_1``, ``conv_2``,
+        ``pool_2``, ``flatten``, ``dense``, ``dropout`` (if any) and ``logits``; inputs are float
+        arrays of shape ``(n, *input_shape)``, outputs probabilities of shape ``(n, classes)``.
+
+    Raises
+    ------
+    ValueError
+        For an input shape that is not three positive integers, or is too small for the pooling,
+        and for any other argument out of its range.
+
+    Notes
+    -----
+    The paper states the kinds of layers and their order; sizes that it leaves open are arguments,
+    whose defaults are the usual ones of this network.
+    """
+    _check_arguments(input_shape, classes, filters, kernel_size, pool_size, units, padding, dropout)
+    _check_pooling(input_shape, kernel_size, pool_size, padding)
+    layers = tf.keras.layers
+    seeds = _layer_seeds(seed, count=5)
+    convolution = {"kernel_size": kernel_size, "padding": padding, "activation": "relu"}
+
+    def initializer(layer: int) -> tf.keras.initializers.Initializer:
+        return tf.keras.initializers.get(
+            {"class_name": kernel_initializer, "config": {"seed": seeds[layer]}}
+        )
+
+    hidden = [
+        layers.Conv2D(filters[0], kernel_initializer=initializer(0), name="conv_1", **convolution),
+        layers.MaxPooling2D(pool_size, name="pool_1"),
+        layers.Conv2D(filters[1], kernel_initializer=initializer(1), name="conv_2", **convolution),
+        layers.MaxPooling2D(pool_size, name="pool_2"),
+        layers.Flatten(name="flatten"),
+        layers.Dense(units, activation="relu", kernel_initializer=initializer(2), name="dense"),
+    ]
+    if dropout:
+        hidden.append(layers.Dropout(dropout, seed=seeds[4], name="dropout"))
+    # The softmax is the last layer's activation rather than a layer of its own because
+    # iNNvestigate's model_wo_softmax only knows how to strip the former.
+    logits = layers.Dense(
+        classes, activation="softmax", kernel_initializer=initializer(3), name="logits"
+    )
+    return tf.keras.Sequential(
+        [tf.keras.Input(input_shape, name="image"), *hidden, logits], name="two_conv"
+    )
+
+
+def _layer_seeds(seed: int | None, count: int) -> list[int | None]:
+    """Return independent seeds, so that no two layers start from the same random numbers."""
+    if seed is None:
+        return [None] * count
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed must be None or an integer of at least 0, not {seed!r}")
+    # TensorFlow's seeds are signed 32-bit numbers.
+    return [int(state >> 1) for state in np.random.SeedSequence(seed).generate_state(count)]
+
+
+def _check_arguments(
+    input_shape: tuple[int, int, int],
+    classes: int,
+    filters: tuple[int, int],
+    kernel_size: int,
+    pool_size: int,
+    units: int,
+    padding: str,
+    dropout: float,
+) -> None:
+    """Raise ValueError for the first argument that makes no network."""
+    if len(input_shape) != 3 or not all(_is_positive(size) for size in input_shape):
+        raise ValueError(
+            "input_shape must be three positive integers (height, width, channels), "
+            f"not {input_shape!r}; a grey image of 28 x 28 pixels has (28, 28, 1)"
+        )
+    if len(filters) != 2 or not all(_is_positive(size) for size in filters):
+        raise ValueError(f"filters must be two positive integers, not {filters!r}")
+    sizes = {
+        "classes": classes,
+        "kernel_size": kernel_size,
+        "pool_size": pool_size,
+        "units": units,
+    }
+    for name, size in sizes.items():
+        if not _is_positive(size):
+            raise ValueError(f"{name} must be a positive integer, not {size!r}")
+    if padding not in ("same", "valid"):
+        raise ValueError(f"padding must be 'same' or 'valid', not {padding!r}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be a share of at least 0 and below 1, not {dropout!r}")
+
+
+def _is_positive(size: object) -> bool:
+    return isinstance(size, (int, np.integer)) and not isinstance(size, bool) and bool(size > 0)
+
+
+def _check_pooling(
+    input_shape: tuple[int, int, int], kernel_size: int, pool_size: int, padding: str
+) -> None:
+    """Raise ValueError when nothing would be left of the image after the second pooling."""
+    for name, length in zip(("height", "width"), input_shape[:2], strict=True):
+        for _ in range(2):
+            length = (length - kernel_size + 1 if padding == "valid" else length) // pool_size
+        if length < 1:
+            raise ValueError(
+                f"the {name} of input_shape {input_shape!r} is too small for two convolutions "
+                f"(kernel_size {kernel_size}, padding {padding!r}) and two poolings (pool_size "
+                f"{pool_size}): nothing is left of the image; use larger images, smaller kernels "
+                "or padding='same'"
+            )

@@ -169,6 +169,7 @@ _DOTS_PER_INCH = 128
 _GAP = 8
 _MARGIN = 12
 _LINE_SPACING = 1.15
+_HAIR = 1e-3
 _LARGEST_FIGURE_SIDE = 2**16 - 1
 _FRAME_COLOUR = "0.8"
 _TITLE_SIZE = 9
@@ -349,12 +350,13 @@ def grid(
                     zorder=-1,
                 )
             )
+            # A hair inside its pixels: rounding must not make the image reach into the next ones.
             axes = figure.add_axes(
                 (
-                    x / width,
-                    1 - (y + shown_height) / height,
-                    shown_width / width,
-                    shown_height / height,
+                    (x + _HAIR) / width,
+                    1 - (y + shown_height - _HAIR) / height,
+                    (shown_width - 2 * _HAIR) / width,
+                    (shown_height - 2 * _HAIR) / height,
                 )
             )
             axes.set_axis_off()

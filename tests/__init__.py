@@ -1,0 +1,1 @@
+"""Tests of the library; its values are compared with the oracle in ``oracle.py``."""

@@ -1,0 +1,377 @@
+"""Architectures as data: one test body runs over all of them.
+
+Each entry of `ARCHITECTURES` is a dictionary of settings; `build` makes a Keras model of it, with
+weights *and biases* drawn from a seed, so that no zero is there by chance of initialisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from tensorflow import keras
+
+Specification = tuple[str, dict[str, Any]]
+"""The name of a class in ``keras.layers``, and its arguments."""
+
+SETTINGS = {"input_shape", "layers"}
+"""The keys that an architecture has, all of them."""
+
+
+def dense(units: int, activation: str | None = "relu", **arguments: Any) -> Specification:
+    """A dense layer, by default with its ReLU as an argument."""
+    return "Dense", {"units": units, "activation": activation, **arguments}
+
+
+def conv(
+    filters: int, size: Any, activation: str | None = "relu", **arguments: Any
+) -> Specification:
+    """A convolution, by default with its ReLU as an argument."""
+    return "Conv2D", {
+        "filters": filters,
+        "kernel_size": size,
+        "activation": activation,
+        **arguments,
+    }
+
+
+def pool(size: Any, **arguments: Any) -> Specification:
+    """Max pooling."""
+    return "MaxPooling2D", {"pool_size": size, **arguments}
+
+
+def layer(kind: str, **arguments: Any) -> Specification:
+    """Any other layer."""
+    return kind, arguments
+
+
+FLATTEN = layer("Flatten")
+
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "dense": {
+        "input_shape": (7,),
+        "layers": [dense(9), dense(6), dense(3, "softmax")],
+    },
+    "dense without bias": {
+        "input_shape": (6,),
+        "layers": [dense(8, use_bias=False), dense(5, use_bias=False), dense(3, None)],
+    },
+    "dense over an image": {
+        "input_shape": (4, 5, 2),
+        "layers": [dense(3), FLATTEN, dense(6), dense(2, None)],
+    },
+    "conv valid": {
+        "input_shape": (7, 8, 2),
+        "layers": [conv(3, 3), conv(2, (2, 3)), FLATTEN, dense(3, None)],
+    },
+    "conv same, even kernel": {
+        "input_shape": (6, 7, 2),
+        "layers": [
+            conv(3, (4, 2), padding="same"),
+            conv(2, (2, 3), padding="same", use_bias=False),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "conv strided": {
+        "input_shape": (10, 9, 1),
+        "layers": [
+            conv(3, (3, 2), strides=(2, 3)),
+            conv(4, 2, strides=2, padding="same"),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "conv strided same, asymmetric padding": {
+        "input_shape": (8, 11, 2),
+        "layers": [
+            conv(3, 3, strides=2, padding="same"),
+            conv(3, (4, 3), strides=(3, 2), padding="same"),
+            FLATTEN,
+            dense(2, None),
+        ],
+    },
+    "conv dilated": {
+        "input_shape": (9, 8, 1),
+        "layers": [
+            conv(3, (3, 2), dilation_rate=(2, 3)),
+            conv(2, 3, dilation_rate=2, padding="same"),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "conv grouped": {
+        "input_shape": (6, 6, 4),
+        "layers": [
+            conv(6, 3, groups=2),
+            conv(3, 2, groups=3, padding="same", strides=2),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "conv 1x1 and a colour image": {
+        "input_shape": (6, 6, 3),
+        "layers": [conv(4, 1), conv(2, 3), FLATTEN, dense(4), dense(3, "softmax")],
+    },
+    "pools overlapping": {
+        "input_shape": (9, 9, 1),
+        "layers": [
+            conv(3, 3),
+            pool(3, strides=2),
+            conv(2, 2),
+            pool(2, strides=1),
+            FLATTEN,
+            dense(5),
+            dense(3, None),
+        ],
+    },
+    "pools padded, odd sizes": {
+        "input_shape": (11, 7, 1),
+        "layers": [
+            conv(2, 3, padding="same"),
+            pool(2, padding="same"),
+            conv(3, 2),
+            pool((3, 2), strides=(2, 3), padding="same"),
+            FLATTEN,
+            dense(4),
+            dense(2, None),
+        ],
+    },
+    "pools that leave pixels out": {
+        "input_shape": (9, 10, 1),
+        "layers": [conv(3, 2), pool(2, strides=3), FLATTEN, dense(4), dense(3, None)],
+    },
+    "pool of the image itself": {
+        "input_shape": (8, 9, 2),
+        "layers": [pool(2), conv(3, 3), FLATTEN, dense(3, None)],
+    },
+    "pool before ReLU": {
+        "input_shape": (8, 8, 1),
+        "layers": [
+            conv(3, 3, None),
+            pool(2),
+            layer("ReLU"),
+            FLATTEN,
+            dense(5),
+            dense(3, None),
+        ],
+    },
+    "padded pool of negative values": {
+        # The padding would win wherever all values are negative if it counted as zero.
+        "input_shape": (7, 7, 1),
+        "layers": [
+            conv(3, 2, None, padding="same"),
+            pool(2, padding="same"),
+            layer("LeakyReLU", alpha=0.25),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "ReLU as Activation": {
+        "input_shape": (7, 7, 1),
+        "layers": [
+            conv(3, 3, None),
+            layer("Activation", activation="relu"),
+            pool(2),
+            FLATTEN,
+            dense(4, None),
+            layer("Activation", activation="relu"),
+            dense(3, None),
+            layer("Activation", activation="softmax"),
+        ],
+    },
+    "ReLU as a layer": {
+        "input_shape": (7, 7, 1),
+        "layers": [
+            conv(3, 3, None),
+            layer("ReLU"),
+            pool(2),
+            FLATTEN,
+            dense(4, None),
+            layer("ReLU"),
+            dense(3, None),
+            layer("Softmax"),
+        ],
+    },
+    "reshape and dropout": {
+        "input_shape": (24,),
+        "layers": [
+            layer("Reshape", target_shape=(4, 6, 1)),
+            conv(3, 3),
+            layer("Dropout", rate=0.5),
+            layer("Reshape", target_shape=(-1,)),
+            dense(8),
+            layer("Dropout", rate=0.3),
+            layer("Reshape", target_shape=(2, 2, 2)),
+            conv(3, 2),
+            FLATTEN,
+            dense(3, "softmax"),
+        ],
+    },
+    "leaky": {
+        "input_shape": (7, 6, 1),
+        "layers": [
+            conv(3, 3, None),
+            layer("ReLU", negative_slope=0.125),
+            pool(2),
+            FLATTEN,
+            dense(5, None),
+            layer("LeakyReLU", alpha=0.5),
+            dense(3, None),
+        ],
+    },
+    "averages, normalisation, zero padding": {
+        "input_shape": (8, 9, 2),
+        "layers": [
+            layer("ZeroPadding2D", padding=((1, 0), (2, 1))),
+            conv(3, 3, None, use_bias=False),
+            layer("BatchNormalization"),
+            layer("ReLU"),
+            layer("AveragePooling2D", pool_size=(3, 2), strides=2, padding="same"),
+            conv(4, 2),
+            layer("BatchNormalization", scale=False),
+            layer("PReLU", shared_axes=[1, 2]),
+            layer("GlobalAveragePooling2D"),
+            dense(3, "softmax"),
+        ],
+    },
+    "saturating": {
+        "input_shape": (8,),
+        "layers": [
+            dense(12, None),
+            layer("ReLU", max_value=0.75, negative_slope=0.25),
+            dense(9, None),
+            layer("PReLU"),
+            dense(3, None),
+        ],
+    },
+    "2CONV": {
+        "input_shape": (12, 12, 1),
+        "layers": [
+            conv(4, 5, padding="same"),
+            pool(2),
+            conv(5, 5, padding="same"),
+            pool(2),
+            FLATTEN,
+            dense(16),
+            dense(4, "softmax"),
+        ],
+    },
+}
+"""Every architecture by name: ``input_shape`` and ``layers``, each a class and arguments."""
+
+
+def with_sum(dtype: str) -> keras.Model:
+    """Two convolutions side by side, added up before their common ReLU."""
+    inputs = keras.Input((7, 6, 2), dtype=dtype)
+    stem = keras.layers.Conv2D(3, 2, activation="relu", dtype=dtype)(inputs)
+    left = keras.layers.Conv2D(3, 3, padding="same", activation="relu", dtype=dtype)(stem)
+    left = keras.layers.Conv2D(3, 3, padding="same", dtype=dtype)(left)
+    total = keras.layers.Add(dtype=dtype, name="total")([left, stem])
+    total = keras.layers.ReLU(dtype=dtype)(total)
+    outputs = keras.layers.Dense(3, dtype=dtype)(keras.layers.Flatten(dtype=dtype)(total))
+    return keras.Model(inputs, outputs)
+
+
+def with_concatenation(dtype: str) -> keras.Model:
+    """Convolution, average and maximum of one image, side by side."""
+    inputs = keras.Input((8, 7, 2), dtype=dtype)
+    branches = [
+        keras.layers.Conv2D(2, 3, strides=2, padding="same", activation="relu", dtype=dtype)(
+            inputs
+        ),
+        keras.layers.AveragePooling2D(2, padding="same", dtype=dtype)(inputs),
+        keras.layers.MaxPooling2D(3, strides=2, padding="same", dtype=dtype)(inputs),
+    ]
+    joined = keras.layers.Concatenate(dtype=dtype)(branches)
+    hidden = keras.layers.Conv2D(3, 2, activation="relu", dtype=dtype)(joined)
+    flat = keras.layers.Flatten(dtype=dtype)(hidden)
+    return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", dtype=dtype)(flat))
+
+
+def with_shared_layer(dtype: str) -> keras.Model:
+    """One dense layer used twice, and a Sequential model inside the model."""
+    inputs = keras.Input((6,), dtype=dtype)
+    shared = keras.layers.Dense(6, dtype=dtype, name="shared")
+    once = keras.layers.ReLU(dtype=dtype, name="gate_once")(shared(inputs))
+    twice = keras.layers.ReLU(dtype=dtype, name="gate_twice")(shared(once))
+    inner = keras.Sequential(
+        [
+            keras.Input((6,), dtype=dtype),
+            keras.layers.Dense(5, activation="relu", dtype=dtype, name="inside"),
+        ],
+        name="inner",
+    )
+    return keras.Model(inputs, keras.layers.Dense(3, dtype=dtype, name="logits")(inner(twice)))
+
+
+GRAPHS: dict[str, Callable[[str], keras.Model]] = {
+    "graph with a sum": with_sum,
+    "graph with a concatenation": with_concatenation,
+    "graph with a shared layer and a model inside": with_shared_layer,
+}
+"""Functional models by name, each a function of the dtype."""
+
+NAMES = (*ARCHITECTURES, *GRAPHS)
+
+
+def build(
+    name: str,
+    seed: int = 0,
+    dtype: str = "float64",
+    architectures: Mapping[str, Mapping[str, Any]] | None = None,
+    integers: bool = False,
+) -> keras.Model:
+    """Build an architecture with random weights and random biases.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``architectures`` or of `GRAPHS`.
+    seed : int
+        Of the NumPy generator that weights and biases are drawn from.
+    dtype : str
+        Of every layer.
+    architectures : mapping, optional
+        Where the name is looked up; `ARCHITECTURES` if not given.
+    integers : bool
+        Draw small whole numbers: sums are then exact in any order, and so are ties and zeros.
+    """
+    if name in GRAPHS:
+        model = GRAPHS[name](dtype)
+        randomise(model, seed, integers)
+        return model
+    settings = (ARCHITECTURES if architectures is None else architectures)[name]
+    unknown = set(settings) ^ SETTINGS
+    if unknown:
+        raise ValueError(
+            f"architecture {name!r}: settings are {sorted(SETTINGS)}; unknown or missing: "
+            f"{sorted(unknown)}"
+        )
+    model = keras.Sequential([keras.Input(settings["input_shape"], dtype=dtype)])
+    for kind, arguments in settings["layers"]:
+        model.add(getattr(keras.layers, kind)(**arguments, dtype=dtype))
+    randomise(model, seed, integers)
+    return model
+
+
+def randomise(model: keras.Model, seed: int, integers: bool = False) -> None:
+    """Draw all weights and biases anew: of a size that keeps the activities near one."""
+    random = np.random.default_rng(seed)
+    for variable in model.weights:
+        shape, kind = tuple(variable.shape), variable.name.split("/")[-1].split(":")[0]
+        if kind in ("moving_variance", "gamma"):
+            values = random.uniform(0.5, 1.5, shape)
+        elif integers:
+            values = random.integers(-3, 4, shape).astype(float)
+        elif kind == "kernel":
+            values = random.normal(scale=np.sqrt(2.0 / np.prod(shape[:-1])), size=shape)
+        else:
+            values = random.normal(scale=0.3, size=shape)
+        variable.assign(values)
+
+
+def images(model: keras.Model, count: int, seed: int = 0) -> np.ndarray:
+    """Random inputs for a model, without ties: (count, *input shape), float64."""
+    return np.random.default_rng([seed, 1]).normal(size=(count, *model.input_shape[1:]))

@@ -1,0 +1,609 @@
+"""The command line, run as a process: what it prints, what it writes, how it fails.
+
+Its numbers and pixels are compared with the oracle. Failures that need no process of their own are
+checked inside this one, as each process takes seconds to start TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorflow import keras
+
+from insens_tf import __version__, cli
+from insens_tf.insens import SENSITIVITIES, STATES
+from tests.oracle import Oracle, Reference
+
+SIDE = 8
+
+
+class Trained(NamedTuple):
+    """A tiny trained model in a file, images in several, and what the oracle says of them."""
+
+    folder: Path
+    images: np.ndarray
+    references: dict[str, Reference]
+    training_references: dict[str, Reference]
+
+    @property
+    def model(self) -> str:
+        return str(self.folder / "tiny.keras")
+
+    @property
+    def arrays(self) -> str:
+        return str(self.folder / "images.npz")
+
+    @property
+    def pictures(self) -> str:
+        return str(self.folder / "pictures")
+
+
+def bars(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bright upright or lying bars on a dark, empty ground; uint8."""
+    generator = np.random.default_rng(seed)
+    images = np.zeros((count, SIDE, SIDE), np.uint8)
+    labels = generator.integers(0, 2, count)
+    for image, label in zip(images, labels, strict=True):
+        at = generator.integers(1, SIDE - 2)
+        bar = generator.integers(128, 256, SIDE)
+        if label:
+            image[at] = bar
+        else:
+            image[:, at] = bar
+    return images, labels
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("command_line")
+    layers = keras.layers
+
+    def initializer(seed: int) -> Any:
+        return keras.initializers.GlorotUniform(seed=seed)
+
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 1)),
+            layers.Conv2D(3, 3, activation="relu", kernel_initializer=initializer(0), name="conv"),
+            layers.MaxPooling2D(2, name="pool"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(6, activation="relu", kernel_initializer=initializer(1), name="dense"),
+            layers.Dense(2, activation="softmax", kernel_initializer=initializer(2), name="logits"),
+        ]
+    )
+    training, labels = bars(40, seed=1)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(training[..., np.newaxis] / 255, labels, epochs=3, shuffle=False, verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns that .h5 is old
+        model.save(folder / "tiny.keras")
+        model.save(folder / "tiny.h5")
+        model.save(folder / "tiny_saved_model")
+    images, _ = bars(3, seed=2)
+    np.savez(folder / "images.npz", x_train=training, x_test=images)
+    (folder / "pictures").mkdir()
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(folder / "pictures" / f"bar_{i}.png")
+    oracle = Oracle(model)
+
+    def references(pixels: np.ndarray) -> dict[str, Reference]:
+        found = oracle.references(pixels[..., np.newaxis].astype(np.float32) / np.float32(255))
+        return {reference.name: reference for reference in found}
+
+    return Trained(folder, images, references(images), references(training))
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "insens_tf.cli", *arguments]
+
+
+def environment() -> dict[str, str]:
+    # As on a user's terminal: without the setting by which these tests keep TensorFlow quiet.
+    variables = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).absolute().parents[1])}
+    variables.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    return variables
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+class Outcome(NamedTuple):
+    """How a command ended that was run inside this process."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """Run a command inside this process, and leave the process as it was."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run_here(*arguments: str) -> Outcome:
+        capfd.readouterr()
+        with warnings.catch_warnings():
+            code = cli.main(arguments)
+        return Outcome(code, *capfd.readouterr())
+
+    yield run_here
+    signal.signal(signal.SIGTERM, handler)
+
+
+def table(text: str) -> list[list[str]]:
+    """The rows of the table that a command prints, below its head."""
+    lines = text.splitlines()
+    rule = next(i for i, line in enumerate(lines) if set(line) == {"-", " "})
+    ends = [match.span() for match in re.finditer("-+", lines[rule])]
+    rows = [line for line in lines[rule + 1 :] if not line.startswith("Wrote")]
+    return [[row[start:end].strip() for start, end in ends] for row in rows]
+
+
+def pixels(path: Path) -> np.ndarray:
+    """A heatmap's pixels, one a pixel of the map: every square must be of one colour."""
+    rgb = np.asarray(Image.open(path))
+    factor = len(rgb) // SIDE
+    assert rgb.shape == (factor * SIDE, factor * SIDE, 3)
+    small = rgb[::factor, ::factor]
+    assert np.array_equal(small.repeat(factor, axis=0).repeat(factor, axis=1), rgb)
+    return small
+
+
+def assert_drawn(path: Path, expected: np.ndarray) -> None:
+    """The PNG at `path` is the map `expected`: white at 0, red and blue where the signs are."""
+    rgb = pixels(path).astype(int)
+    strength = expected / np.abs(expected).max()
+    red, green, blue = np.moveaxis(rgb, -1, 0)
+    # Where the strength is that of half a step of the 255, either neighbour is right.
+    visible = np.abs(strength) > 0.51 / 255
+    assert (rgb[expected == 0] == 255).all()
+    assert (red[visible & (expected > 0)] == 255).all()
+    assert (blue[visible & (expected > 0)] < 255).all()
+    assert (blue[visible & (expected < 0)] == 255).all()
+    assert (red[visible & (expected < 0)] < 255).all()
+    assert np.abs(255 * (1 - np.abs(strength)) - green).max() <= 0.51
+    assert green.min() == 0
+
+
+# --- what works ---------------------------------------------------------------------------------
+
+
+def test_layers_lists_what_there_is_and_the_share_active(trained: Trained) -> None:
+    done = run("layers", trained.model, "--data", trained.arrays, cwd=trained.folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == (
+        "Read 3 images of 8 x 8 x 1 from images.npz (x_test): uint8 pixels scaled from 0..255 to "
+        "0..1."
+    )
+    active = {name: np.mean(one.activity > 0) for name, one in trained.references.items()}
+    overall = (active["conv"] * 108 + active["dense"] * 6) / 114
+    assert table(done.stdout) == [
+        ["0", "conv", "6 x 6 x 3", "108", f"{active['conv']:.1%}"],
+        ["1", "dense", "6", "6", f"{active['dense']:.1%}"],
+        ["", "all hidden layers", "", "114", f"{overall:.1%}"],
+        ["output", "logits", "2", "2", ""],
+    ]
+
+
+def test_project_prints_and_draws_what_the_oracle_says(trained: Trained, tmp_path: Path) -> None:
+    done = run(
+        *("project", trained.model, trained.pictures, "--layer", "conv"),
+        *("--neuron", "0,1,2", "--neuron", "3,4,0", "--out", "results"),
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    out = tmp_path / "results"
+    assert os.listdir(tmp_path) == ["results"]
+    assert sorted(os.listdir(out)) == ["heatmaps", "overview.png", "projection.npz", "run.json"]
+    reference = trained.references["conv"]
+    flat = [1 * 3 + 2, (3 * 6 + 4) * 3]
+    printed = table(done.stdout)
+    assert [row[:2] for row in printed] == [
+        [f"bar_{i}.png", neuron] for i in range(3) for neuron in ("0,1,2", "3,4,0")
+    ]
+    for row, i, k in zip(printed, [0, 0, 1, 1, 2, 2], flat * 3, strict=True):
+        v, b = reference.activity[i, k], reference.bias[i, k]
+        assert float(row[2]) == pytest.approx(v, rel=1e-4, abs=1e-6)
+        assert float(row[3]) == pytest.approx(b, rel=1e-4, abs=1e-6)
+        assert row[4] == ("active" if v > 0 else "inactive")
+    assert len(os.listdir(out / "heatmaps")) == 12
+    for i in range(3):
+        for k, name in zip(flat, ("0-1-2", "3-4-0"), strict=True):
+            stem = f"{i}_bar_{i}_conv_{name}"
+            weights = reference.weights[i, k, ..., 0]
+            # A neuron of the first convolution sees 3 x 3 pixels; all others are white.
+            assert np.count_nonzero(weights) <= 9
+            assert_drawn(out / "heatmaps" / f"{stem}_weights.png", weights)
+            contribution = reference.contribution[i, k, ..., 0]
+            assert_drawn(out / "heatmaps" / f"{stem}_contribution.png", contribution)
+    with np.load(out / "projection.npz", allow_pickle=False) as arrays:
+        assert np.allclose(arrays["weights"], reference.weights[:, flat], atol=1e-6)
+        assert np.allclose(arrays["activity"], reference.activity[:, flat], atol=1e-6)
+        assert np.allclose(arrays["bias"], reference.bias[:, flat], atol=1e-6)
+        assert np.allclose(arrays["centre"], reference.centre[:, flat], atol=1e-4)
+        assert arrays["names"].tolist() == ["bar_0.png", "bar_1.png", "bar_2.png"]
+        assert arrays["neurons"].tolist() == [[0, 1, 2], [3, 4, 0]]
+
+
+def test_analyze_draws_insens_as_the_oracle_has_it(trained: Trained, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    done = run(
+        *("analyze", trained.model, trained.pictures, "--layer", "conv", "--layer", "1"),
+        *("--frequency-from", trained.arrays, "--out", str(out)),
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"Read 40 images .* \(x_train\)", done.stdout)
+    assert done.stdout.splitlines()[-1] == (
+        f"Wrote insens.npz, 6 heatmaps and an overview to {out}."
+    )
+    assert os.listdir(tmp_path) == ["results"]
+    files = ["frequency.npz", "heatmaps", "insens.npz", "overview.png", "run.json"]
+    assert sorted(os.listdir(out)) == files
+    with np.load(out / "insens.npz", allow_pickle=False) as arrays:
+        for index, layer in enumerate(["conv", "dense"]):
+            frequency = trained.training_references[layer].count / 40
+            expected = trained.references[layer].insens(frequency)
+            assert np.abs(expected).max() > 0
+            found = arrays[f"insens/{layer}"]
+            assert np.allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+            for i in range(3):
+                # Roundings of float32 may tip a colour; the signs and zeros are the oracle's.
+                rgb = pixels(out / "heatmaps" / f"{i}_bar_{i}_{index}_{layer}.png").astype(int)
+                signed = expected[i, ..., 0]
+                strength = signed / np.abs(signed).max()
+                assert (rgb[signed == 0] == 255).all()
+                assert (rgb[strength > 0.01][:, [0]] == 255).all()
+                assert (rgb[strength < -0.01][:, [2]] == 255).all()
+                assert np.abs(255 * (1 - np.abs(strength)) - rgb[..., 1]).max() <= 1
+    record = json.loads((out / "run.json").read_text())
+    assert record["command"] == "analyze"
+    assert record["version"] == __version__
+    assert record["layers"] == ["conv", "dense"]
+
+
+@pytest.mark.parametrize("name", ["tiny.h5", "tiny_saved_model"])
+def test_other_formats_of_the_model_do_too(call: Any, trained: Trained, name: str) -> None:
+    arguments = ("--layer", "logits", "--neuron", "all")
+    here = call("project", str(trained.folder / name), trained.arrays, *arguments)
+    assert here.code == 0
+    assert here.out == call("project", trained.model, trained.arrays, *arguments).out
+    assert len(table(here.out)) == 6
+
+
+def test_frequencies_are_used_again(call: Any, trained: Trained, tmp_path: Path) -> None:
+    first, second, third = (str(tmp_path / name) for name in ("first", "second", "third"))
+    images = (trained.model, trained.pictures, "--layer", "dense")
+    assert call("analyze", *images, "--frequency-from", trained.arrays, "--out", first).code == 0
+    again = f"{first}/frequency.npz"
+    done = call("analyze", *images, "--frequency-from", again, "--out", second)
+    assert f"over 40 samples from {again}" in done.out
+    without = call("analyze", *images, "--out", third)
+    assert "every neuron weighs the same" in without.out
+    maps = [
+        np.load(tmp_path / name / "insens.npz")["insens/dense"]
+        for name in ("first", "second", "third")
+    ]
+    assert np.array_equal(maps[0], maps[1])
+    assert np.allclose(maps[2], trained.references["dense"].insens(), atol=1e-4)
+    assert not np.allclose(maps[0], maps[2], atol=1e-4)
+
+
+def test_options_of_insens_reach_the_library(call: Any, trained: Trained, tmp_path: Path) -> None:
+    choices = {option.name: option.type for option in cli.analyze.params}
+    assert set(choices["state"].choices) == set(STATES)  # type: ignore[attr-defined]
+    assert set(choices["sensitivity"].choices) == set(SENSITIVITIES)  # type: ignore[attr-defined]
+    for state, sensitivity in [("active", "centre"), ("all", "activity")]:
+        out = tmp_path / state
+        done = call(
+            *("analyze", trained.model, trained.arrays, "--layer", "dense", "--first", "2"),
+            *("--state", state, "--sensitivity", sensitivity, "--out", str(out)),
+        )
+        assert done.code == 0
+        expected = trained.references["dense"].insens(None, state, sensitivity)[:2]
+        found = np.load(out / "insens.npz")["insens/dense"]
+        assert np.allclose(found, expected, atol=1e-4)
+
+
+def test_many_images_continue_on_further_overviews(
+    call: Any, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_ROWS_OF_AN_OVERVIEW", 2)
+    out = tmp_path / "results"
+    arguments = ("--layer", "dense", "--neuron", "0", "--out", str(out))
+    assert call("project", trained.model, trained.arrays, *arguments).code == 0
+    overviews = sorted(name for name in os.listdir(out) if "overview" in name)
+    assert overviews == ["overview_1.png", "overview_2.png"]
+
+
+def test_a_neuron_without_weights_has_weights_drawn_white_and_no_contribution(
+    call: Any, tmp_path: Path
+) -> None:
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "relu", name="d")]
+    )
+    kernel = np.zeros((16, 2), np.float32)
+    kernel[3, 1] = -1
+    model.layers[-1].set_weights([kernel, np.array([0.5, -0.5], np.float32)])
+    model.add(keras.layers.Dense(1))
+    model.save(tmp_path / "dead.keras")
+    np.save(tmp_path / "x.npy", np.ones((1, 4, 4), np.float32))
+    out = tmp_path / "results"
+    done = call(
+        *("project", str(tmp_path / "dead.keras"), str(tmp_path / "x.npy"), "--layer", "d"),
+        *("--neuron", "all", "--out", str(out)),
+    )
+    assert done.code == 0
+    assert sorted(os.listdir(out / "heatmaps")) == [
+        "0_d_0_weights.png",
+        "0_d_1_contribution.png",
+        "0_d_1_weights.png",
+    ]
+    assert (np.asarray(Image.open(out / "heatmaps" / "0_d_0_weights.png")) == 255).all()
+    drawn = np.asarray(Image.open(out / "heatmaps" / "0_d_1_weights.png"))
+    assert (drawn[:56, 168:] == [0, 0, 255]).all()
+    assert (drawn[56:] == 255).all()
+
+
+def test_earlier_results_are_replaced_only_when_asked(
+    call: Any, trained: Trained, tmp_path: Path
+) -> None:
+    out = tmp_path / "results"
+    arguments = ("project", trained.model, trained.arrays, "--layer", "0", "--out", str(out))
+    assert call(*arguments, "--neuron", "1").code == 0
+    refused = call(*arguments, "--neuron", "2")
+    assert refused.code == 1
+    assert "--overwrite" in refused.err
+    assert any("0-0-1" in name for name in os.listdir(out / "heatmaps"))
+    assert call(*arguments, "--neuron", "2", "--overwrite").code == 0
+    assert all("0-0-2" in name for name in os.listdir(out / "heatmaps"))
+    assert os.listdir(tmp_path) == ["results"]
+
+
+# --- help and version ---------------------------------------------------------------------------
+
+
+def test_help_and_mistakes_answer_without_tensorflow() -> None:
+    program = """
+import sys
+from insens_tf.cli import main
+for arguments in (["--help"], ["--version"], ["analyze", "--help"], ["layers", "nowhere.keras"]):
+    main(arguments)
+sys.exit("tensorflow" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert f"insens-tf {__version__}" in done.stdout
+    for name in ("layers", "project", "analyze", "demo"):
+        assert f"\n  {name} " in done.stdout
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["layers", "project", "analyze", "demo"])
+def test_every_command_has_help_with_examples(call: Any, name: str) -> None:
+    done = call(name, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert f"  Examples:\n    insens-tf {name}" in done.out
+    for line in done.out.splitlines():
+        # What an option does is said for every one of them.
+        assert not re.fullmatch(r"  --[a-z-]+( [A-Z|,]+)?", line) or "  " in line.strip()
+
+
+def test_the_command_is_installed_under_its_name() -> None:
+    (script,) = entry_points(group="console_scripts", name="insens-tf")
+    assert script.load() is cli.main
+
+
+# --- what is wrong is said in one line ----------------------------------------------------------
+
+
+def assert_refused(code: int, err: str, message: str) -> None:
+    assert code != 0
+    assert err.count("\n") == 1
+    assert err.startswith("insens-tf")
+    assert "error: " in err
+    assert "Traceback" not in err
+    assert re.search(message, err)
+
+
+PROJECT = ("--layer", "dense", "--neuron", "0")
+
+# Arguments, where {model}, {arrays}, {pictures} and {folder} stand for the fixture's; the message.
+MISTAKES = {
+    "no such model": (["layers", "{folder}/tin.keras"], r"did you mean .*tiny\.keras\?"),
+    "no model": (["layers", "{arrays}"], r"ends in '\.npz'; expected a \.keras file"),
+    "no such images": (["project", "{model}", "{folder}/no.png", *PROJECT], "do not exist"),
+    "no such data": (["layers", "{model}", "--data", "nowhere.npy"], "do not exist"),
+    "no such key": (["layers", "{model}", "--data", "{arrays}", "--key", "y"], "no array 'y'"),
+    "no such layer": (
+        ["project", "{model}", "{arrays}", "--layer", "dens", "--neuron", "0"],
+        r"'dens'.*'conv'.*'dense'.*'logits'",
+    ),
+    "layer out of range": (
+        ["analyze", "{model}", "{arrays}", "--layer", "2", "--out", "{folder}/out"],
+        "out of range.*'conv'.*'dense'",
+    ),
+    "the output layer is not hidden": (
+        ["analyze", "{model}", "{arrays}", "--layer", "logits", "--out", "{folder}/out"],
+        "no hidden layer",
+    ),
+    "the same layer twice": (
+        [
+            *("analyze", "{model}", "{arrays}", "--layer", "dense", "--layer", "1"),
+            *("--out", "{folder}/out"),
+        ],
+        "there twice",
+    ),
+    "neuron out of range": (
+        ["project", "{model}", "{arrays}", "--layer", "dense", "--neuron", "6"],
+        r"neuron 6 .*0\.\.5",
+    ),
+    "no neuron": (
+        ["project", "{model}", "{arrays}", "--layer", "dense", "--neuron", "x"],
+        "--neuron x: expected a flat index",
+    ),
+    "two kinds of neurons": (
+        [
+            *("project", "{model}", "{arrays}", "--layer", "conv"),
+            *("--neuron", "1", "--neuron", "1,1,1"),
+        ],
+        "flat indices only",
+    ),
+    "wrong shape": (
+        ["project", "{model}", "{folder}/large.png", *PROJECT],
+        r"9 x 8 x 1 and the model takes 8 x 8 x 1; --resize",
+    ),
+    "colours": (["project", "{model}", "{folder}/colours.png", *PROJECT], "--grayscale"),
+    "a damaged picture": (["project", "{model}", "{folder}/cut.png", *PROJECT], "cannot be read"),
+    "frequency of another network": (
+        [
+            *("analyze", "{model}", "{arrays}", "--out", "{folder}/out"),
+            *("--frequency-from", "{folder}/frequency.npz"),
+        ],
+        "frequency",
+    ),
+    "a key of nothing": (
+        ["analyze", "{model}", "{arrays}", "--frequency-key", "x", "--out", "{folder}/out"],
+        "--frequency-from, which is missing",
+    ),
+    "results over other files": (
+        ["analyze", "{model}", "{arrays}", "--out", "{pictures}", "--overwrite"],
+        "holds other files",
+    ),
+    "a scale that there is not": (
+        ["layers", "{model}", "--data", "{arrays}", "--scale", "2"],
+        r"'2' is not one of.*see insens-tf layers --help",
+    ),
+    "an option missing": (["project", "{model}", "{arrays}", "--neuron", "1"], "'--layer'"),
+    "no such command": (["projct"], "Did you mean 'project'"),
+    "a network that is not piecewise linear": (["layers", "{folder}/tanh.keras"], "tanh"),
+}
+
+
+@pytest.fixture(scope="session")
+def mistaken(trained: Trained) -> Trained:
+    """The same folder, with more files in it, in which something is wrong."""
+    folder = trained.folder
+    Image.fromarray(np.zeros((9, 8), np.uint8)).save(folder / "large.png")
+    colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(colours).save(folder / "colours.png")
+    whole = (folder / "colours.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    counts = {"counts/other": np.zeros(3, np.int64)}
+    np.savez(folder / "frequency.npz", samples=np.int64(1), **counts)
+    layers = keras.layers
+    keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Flatten(),
+            layers.Dense(3, activation="tanh", name="curved"),
+            layers.Dense(2),
+        ]
+    ).save(folder / "tanh.keras")
+    return trained
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_is_wrong_is_said_in_one_line(call: Any, mistaken: Trained, mistake: str) -> None:
+    arguments, message = MISTAKES[mistake]
+    names = {
+        "model": mistaken.model,
+        "arrays": mistaken.arrays,
+        "pictures": mistaken.pictures,
+        "folder": mistaken.folder,
+    }
+    before = sorted(mistaken.folder.rglob("*"))
+    done = call(*(argument.format(**names) for argument in arguments))
+    assert_refused(done.code, done.err, message)
+    assert sorted(mistaken.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "mistake", ["no such model", "no such layer", "no such images", "an option missing"]
+)
+def test_a_process_fails_with_one_line_and_a_code(mistaken: Trained, mistake: str) -> None:
+    arguments, message = MISTAKES[mistake]
+    names = {"model": mistaken.model, "arrays": mistaken.arrays, "folder": mistaken.folder}
+    done = run(*(argument.format(**names) for argument in arguments), cwd=mistaken.folder)
+    assert_refused(done.returncode, done.stderr, message)
+
+
+def test_results_do_not_appear_by_halves(
+    call: Any, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        assert any(name.endswith(".part") for name in os.listdir(tmp_path))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "_write_overviews", fail)
+    arguments = ("--layer", "dense", "--out", str(tmp_path / "results"))
+    done = call("analyze", trained.model, trained.arrays, *arguments)
+    assert_refused(done.code, done.err, "cannot be written: No space left on device")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_is_ended_leaves_nothing_behind(
+    trained: Trained, tmp_path: Path, number: signal.Signals
+) -> None:
+    arguments = ("analyze", trained.model, trained.arrays, "--out", str(tmp_path / "results"))
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=trained.folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while not os.listdir(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert os.listdir(tmp_path)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert b"Traceback" not in err
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        command("analyze", "--help"),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""

@@ -1,0 +1,289 @@
+"""Reading a model: its hidden layers, their names, and that the model stays as it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorflow import keras
+
+import insens_tf
+from tests.architectures import NAMES, build, images, randomise
+from tests.conftest import CaseOf
+from tests.oracle import Oracle, assert_agrees
+
+SEEDS = (0, 1, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_are_those_before_each_relu(name: str, case: CaseOf) -> None:
+    this = case(name, 0)
+    assert isinstance(this.network.layers, tuple)
+    assert this.network.input_shape == this.model.input_shape[1:]
+    for number, (layer, reference) in enumerate(this.hidden):
+        assert layer.index == number
+        assert layer.shape == reference.shape
+        assert layer.neurons == np.prod(reference.shape)
+    logits = this.references[-1]
+    assert this.network.output.index is None
+    assert this.network.output.shape == logits.shape
+    assert this.network.output.name == logits.name
+    if "shared" not in name:
+        assert [layer.name for layer in this.network.layers] == [
+            reference.name for reference in this.references[:-1]
+        ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_activity_agrees_with_the_oracle(name: str, seed: int, case: CaseOf) -> None:
+    this = case(name, seed)
+    for layer, reference in this.hidden:
+        expected = reference.activity.reshape(-1, *reference.shape)
+        assert_agrees(this.network.activity(this.x, layer), expected)
+    logits = this.network.activity(this.x, this.network.output.name)
+    assert_agrees(logits, this.references[-1].activity)
+
+
+def test_activity_of_several_layers(case: CaseOf) -> None:
+    this = case("2CONV", 0)
+    found = this.network.activity(this.x, [0, this.network.output.name])
+    assert list(found) == [this.network.layers[0].name, this.network.output.name]
+    assert_agrees(found[this.network.output.name], this.references[-1].activity)
+    assert_agrees(
+        found[this.network.layers[0].name],
+        this.references[0].activity.reshape(-1, *this.references[0].shape),
+    )
+
+
+# --- naming a layer ------------------------------------------------------------------------------
+
+
+def named_model() -> keras.Sequential:
+    """A convolution and a dense layer, each with a ReLU layer of its own."""
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 1), dtype="float64"),
+            keras.layers.Conv2D(2, 3, name="edges", dtype="float64"),
+            keras.layers.ReLU(name="gate", dtype="float64"),
+            keras.layers.MaxPooling2D(2, name="pool", dtype="float64"),
+            keras.layers.Flatten(name="flat", dtype="float64"),
+            keras.layers.Dense(4, name="penultimate", dtype="float64"),
+            keras.layers.Activation("relu", name="second_gate", dtype="float64"),
+            keras.layers.Dense(3, name="classes", dtype="float64"),
+            keras.layers.Softmax(name="probabilities", dtype="float64"),
+        ]
+    )
+    randomise(model, 0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def named() -> insens_tf.SwitchedNetwork:
+    return insens_tf.SwitchedNetwork(named_model())
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ("edges", 0),
+        ("gate", 0),
+        (0, 0),
+        (-2, 0),
+        (np.int64(0), 0),
+        ("penultimate", 1),
+        ("second_gate", 1),
+        (1, 1),
+        (-1, 1),
+        ("classes", None),
+        ("probabilities", None),
+    ],
+)
+def test_a_layer_has_many_names(
+    layer: Any, expected: int | None, named: insens_tf.SwitchedNetwork
+) -> None:
+    x = images(named.model, 1)
+    meant = named.output if expected is None else named.layers[expected]
+    assert named.project(x, layer, 0).layer == meant
+    assert_agrees(named.activity(x, layer), named.activity(x, meant))
+
+
+@pytest.mark.parametrize(
+    ("keras_layer", "expected"),
+    [("edges", 0), ("gate", 0), ("penultimate", 1), ("second_gate", 1), ("classes", None)],
+)
+def test_a_keras_layer_names_it(
+    keras_layer: str, expected: int | None, named: insens_tf.SwitchedNetwork
+) -> None:
+    meant = named.output if expected is None else named.layers[expected]
+    found = named.project(images(named.model, 1), named.model.get_layer(keras_layer), 0).layer
+    assert found == meant
+
+
+def test_names_shapes_and_neurons(named: insens_tf.SwitchedNetwork) -> None:
+    assert [(layer.index, layer.name, layer.shape, layer.neurons) for layer in named.layers] == [
+        (0, "edges", (4, 4, 2), 32),
+        (1, "penultimate", (4,), 4),
+    ]
+    assert (named.output.name, named.output.shape, named.output.neurons) == ("classes", (3,), 3)
+
+
+def test_layers_of_shared_layers_and_models_inside(case: CaseOf) -> None:
+    """Each use of a shared layer is a hidden layer of its own, and has a name of its own."""
+    this = case("graph with a shared layer and a model inside", 0)
+    names = [layer.name for layer in this.network.layers]
+    assert len(set(names)) == 3
+    assert names[0] == "shared"
+    for name, gate, reference in zip(names, ("gate_once", "gate_twice"), this.references):
+        assert_agrees(this.network.activity(this.x, name), reference.activity)
+        assert_agrees(this.network.activity(this.x, gate), reference.activity)
+    inside = this.model.get_layer("inner").get_layer("inside")
+    assert_agrees(this.network.activity(this.x, inside), this.references[2].activity)
+    assert_agrees(this.network.activity(this.x, "inner/inside"), this.references[2].activity)
+
+
+# --- the user's model ----------------------------------------------------------------------------
+
+
+def snapshot(model: keras.Model, x: np.ndarray) -> dict[str, Any]:
+    """All that a user could see of a model, with the identity of what its layers hold."""
+    objects = [model, *model.layers]
+    return {
+        "weights": [weight.copy() for weight in model.get_weights()],
+        "outputs": np.asarray(model(x)),
+        "outputs in training": np.asarray(model(np.zeros_like(x), training=False)),
+        "configuration": repr(model.get_config()),
+        "attributes": [sorted(vars(one)) for one in objects],
+        "identities": [
+            {key: id(value) for key, value in vars(one).items() if not key.startswith("_")}
+            for one in objects
+        ],
+        "activations": [id(getattr(one, "activation", None)) for one in objects],
+        "uses": [(len(one._inbound_nodes), len(one._outbound_nodes)) for one in objects],
+        "trainable": [one.trainable for one in objects],
+        "losses": len(model.losses),
+    }
+
+
+@pytest.mark.parametrize("name", ["2CONV", "ReLU as a layer", "reshape and dropout", *NAMES[-3:]])
+def test_the_model_is_not_changed(name: str) -> None:
+    model = build(name, 0)
+    x = images(model, 2)
+    model(x)
+    before = snapshot(model, x)
+    network = insens_tf.SwitchedNetwork(model)
+    network.activity(x, 0)
+    network.project(x, -1)
+    network.project(x, network.output)
+    list(network.iterate_projections(x, 0))
+    frequency = network.activation_frequency(x)
+    network.insens(x, list(network.layers), frequency)
+    network.insens(x, 0, way="gradient")
+    after = snapshot(model, x)
+    for one, other in zip(before.pop("weights"), after.pop("weights"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for key in ("outputs", "outputs in training"):
+        np.testing.assert_array_equal(before.pop(key), after.pop(key))
+    assert after == before
+
+
+def test_the_inputs_are_not_changed(case: CaseOf) -> None:
+    this = case("2CONV", 0)
+    x = this.x.copy()
+    frequency = {layer.name: np.full(layer.shape, 0.5) for layer in this.network.layers}
+    projection = this.network.project(x, 0, [1, 2])
+    assert all(len(one) == len(x) for one in (projection.centre, projection.contribution))
+    this.network.insens(x, [0, 1, 2], frequency)
+    np.testing.assert_array_equal(x, this.x)
+    assert all((array == 0.5).all() for array in frequency.values())
+
+
+def test_later_weights_are_seen() -> None:
+    model = build("conv valid", 0)
+    network = insens_tf.SwitchedNetwork(model)
+    x = images(model, 2)
+    before = network.insens(x, 1), network.project(x, 0).weights
+    randomise(model, 1)
+    *hidden, logits = Oracle(model).references(x)
+    assert_agrees(network.insens(x, 1), hidden[1].insens())
+    assert_agrees(network.project(x, 0).weights, hidden[0].weights)
+    assert_agrees(network.project(x, network.output).bias, logits.bias)
+    frequency = network.activation_frequency(x)
+    np.testing.assert_array_equal(frequency.counts[network.layers[0].name], hidden[0].count)
+    assert np.abs(network.insens(x, 1) - before[0]).max() > 1e-3
+    assert np.abs(network.project(x, 0).weights - before[1]).max() > 1e-3
+
+
+def test_later_training_is_seen() -> None:
+    model = build("dense", 0)
+    network = insens_tf.SwitchedNetwork(model)
+    x = images(model, 8)
+    network.insens(x, 0)
+    model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    model.fit(x, np.arange(8) % 3, epochs=2, verbose=0)
+    (reference, *_) = Oracle(model).references(x)
+    assert_agrees(network.insens(x, 0), reference.insens())
+
+
+# --- TensorFlow's state --------------------------------------------------------------------------
+
+WITHOUT_EAGER_MODE = """
+import warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import tensorflow as tf
+tf.compat.v1.disable_eager_execution()
+import numpy as np
+import insens_tf
+from tests.architectures import build, images
+from tests.oracle import Oracle, assert_agrees
+
+model = build("2CONV", 0)
+x = images(model, 2)
+network = insens_tf.SwitchedNetwork(model)
+*hidden, logits = Oracle(model).references(x)
+for layer, reference in zip(network.layers, hidden, strict=True):
+    assert_agrees(network.project(x, layer, [0, 5]).centre, reference.centre[:, [0, 5]])
+    assert_agrees(network.insens(x, layer), reference.insens())
+    frequency = network.activation_frequency(x)
+    np.testing.assert_array_equal(frequency.counts[layer.name], reference.count)
+assert_agrees(network.activity(x, network.output), logits.activity)
+print("agreed")
+"""
+
+
+def test_works_with_eager_mode_off() -> None:
+    """iNNvestigate asks for it to be turned off; a process of its own, as it cannot go on again."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EAGER_MODE], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "agreed", done.stderr
+
+
+IMPORT_ALONE = """
+import warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import random
+    import numpy as np
+    import tensorflow as tf
+    random.seed(1), np.random.seed(1), tf.random.set_seed(1)
+    expected = random.random(), np.random.random()
+    random.seed(1), np.random.seed(1)
+    before = tf.executing_eagerly(), tf.keras.backend.floatx(), tf.keras.backend.learning_phase()
+    import insens_tf
+assert (random.random(), np.random.random()) == expected
+after = tf.executing_eagerly(), tf.keras.backend.floatx(), tf.keras.backend.learning_phase()
+assert after == before and after[0] is True, (before, after)
+print("unchanged")
+"""
+
+
+def test_importing_changes_no_global_state() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALONE], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "unchanged", done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import tensorflow as tf
@@ -91,6 +91,12 @@ class SwitchedNetwork:
         layers = ", ".join(f"{layer.name}{layer.shape}" for layer in self.layers)
         output = f"{self.output.name}{self.output.shape}"
         return f"SwitchedNetwork(input {self.input_shape}; hidden {layers}; output {output})"
+
+    @overload
+    def activity(self, x: Any, layer: str | int | HiddenLayer) -> np.ndarray: ...
+
+    @overload
+    def activity(self, x: Any, layer: list[Any] | tuple[Any, ...]) -> dict[str, np.ndarray]: ...
 
     def activity(self, x: Any, layer: Any) -> np.ndarray | dict[str, np.ndarray]:
         """Return v, what the neurons of a layer compute before their ReLU (Eq. 1).
@@ -211,6 +217,32 @@ class SwitchedNetwork:
             disable=not progress,
         )
         return counter(self._checked_inputs(batch, "data") for batch in bar)
+
+    @overload
+    def insens(
+        self,
+        x: Any,
+        layer: str | int | HiddenLayer,
+        frequency: Any = None,
+        *,
+        state: str = "inactive",
+        sensitivity: str = "centre",
+        way: str | None = None,
+        progress: bool = True,
+    ) -> np.ndarray: ...
+
+    @overload
+    def insens(
+        self,
+        x: Any,
+        layer: list[Any] | tuple[Any, ...],
+        frequency: Any = None,
+        *,
+        state: str = "inactive",
+        sensitivity: str = "centre",
+        way: str | None = None,
+        progress: bool = True,
+    ) -> dict[str, np.ndarray]: ...
 
     def insens(
         self,

@@ -15,7 +15,7 @@ demo: $(INSTALLED) ## Train 2CONV on the shipped digits and draw their gradient 
 	$(BIN)/insens-tf demo
 
 test: check ## Run everything that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) ## Check format, lint and types
 	$(BIN)/ruff format --check .

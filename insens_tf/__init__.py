@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import wrapt
+
 if TYPE_CHECKING:
     from insens_tf.activation_frequency import ActivationFrequency
-    from insens_tf.errors import UnreadableModelError
+    from insens_tf.analyzer import UnfittedWarning, create_analyzer
+    from insens_tf.errors import NoHiddenLayerError, UnreadableModelError
     from insens_tf.layers import HiddenLayer
     from insens_tf.network import SwitchedNetwork
     from insens_tf.projections import Projection
@@ -15,10 +19,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationFrequency",
     "HiddenLayer",
+    "NoHiddenLayerError",
     "Projection",
     "SwitchedNetwork",
+    "UnfittedWarning",
     "UnreadableModelError",
     "__version__",
+    "create_analyzer",
 ]
 
 __version__ = "0.1.0"
@@ -27,14 +34,33 @@ __version__ = "0.1.0"
 _MODULES = {
     "ActivationFrequency": "activation_frequency",
     "HiddenLayer": "layers",
+    "NoHiddenLayerError": "errors",
     "Projection": "projections",
     "SwitchedNetwork": "network",
+    "UnfittedWarning": "analyzer",
     "UnreadableModelError": "errors",
+    "create_analyzer": "analyzer",
 }
+
+
+def _register_analyzers(_: Any) -> None:
+    import_module("insens_tf.analyzer")
+
+
+def _register_unless_half_imported(module: Any) -> None:
+    # Our errors derive from iNNvestigate's; where they are what imports it, the network follows.
+    if "insens_tf.errors" not in sys.modules:
+        _register_analyzers(module)
+
+
+# Our analyzers enter iNNvestigate's registry once it is imported, before or after us.
+wrapt.register_post_import_hook(_register_unless_half_imported, "innvestigate")
+wrapt.register_post_import_hook(_register_analyzers, "insens_tf.network")
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
+        import_module("insens_tf.network")
         return getattr(import_module(f"insens_tf.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,8 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as an npz file (no pickle), whole or not at all."""
         arrays = {f"counts/{name}": count for name, count in self.counts.items()}
+        # Damage to the archive's directory can hide an array; the list of names shows it.
+        arrays["layers"] = np.array(list(self.counts), np.str_)
         with whole_file(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, samples=np.int64(self.samples), **arrays)
 
@@ -92,10 +96,12 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
         FileNotFoundError
             If there is no such file.
         """
+        # Not np.load(path): it leaves a damaged file open.
+        content = Path(path).read_bytes()
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            samples = arrays.pop("samples")
+            samples, layers = arrays.pop("samples"), arrays.pop("layers")
             if samples.dtype.kind != "i" or samples.shape:
                 raise ValueError("its number of samples is not an integer")
             counts = {}
@@ -104,9 +110,9 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
                 if kind != "counts" or count.dtype.kind != "i":
                     raise ValueError(f"it holds {key!r} of {count.dtype}, expected integer counts")
                 counts[name] = count
+            if list(counts) != layers.tolist():
+                raise ValueError(f"it holds layers {list(counts)} of {layers.tolist()}")
             return cls(counts, int(samples))
-        except OSError:
-            raise
         except Exception as error:  # A damaged file fails in as many ways as zip and npy have.
             raise ValueError(
                 f"{os.fspath(path)!r}: expected a file written by ActivationFrequency.save; {error}"

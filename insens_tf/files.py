@@ -137,7 +137,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     path = check_model_path(path)
     with _reading(path, "model"):
         for config in _stored_configs(path):
-            _refuse_code(path, config)
+            refuse_code(path, config)
 
     import tensorflow as tf
 
@@ -206,7 +206,8 @@ def _stored_configs(path: Path) -> list[Any]:
         return [json.loads(config)]
 
 
-def _refuse_code(path: Path, config: Any) -> None:
+def refuse_code(path: Path, config: Any) -> None:
+    """Raise `UnusableFileError` if a stored configuration would run code when it is loaded."""
     if isinstance(config, Mapping):
         class_name, module = config.get("class_name"), config.get("module")
         if class_name in ("Lambda", "__lambda__"):
@@ -220,10 +221,10 @@ def _refuse_code(path: Path, config: Any) -> None:
                 f"import and run; {_REBUILD}"
             )
         for value in config.values():
-            _refuse_code(path, value)
+            refuse_code(path, value)
     elif isinstance(config, list | tuple):
         for value in config:
-            _refuse_code(path, value)
+            refuse_code(path, value)
 
 
 # --------------------------------------------------------------------------------------------------

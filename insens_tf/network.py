@@ -311,7 +311,12 @@ class SwitchedNetwork:
             disable=not progress,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
         ) as bar:
-            maps = compiled(inputs, frequencies, state, sensitivity, bar.update)
+
+            def advance(done: float) -> None:
+                # Shares of 1 may add up to a little more.
+                bar.update(min(done, len(inputs) - bar.n))
+
+            maps = compiled(inputs, frequencies, state, sensitivity, advance)
         return maps[0] if single else {one.name: omega for one, omega in zip(layers, maps)}
 
     def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:
@@ -340,14 +345,14 @@ class SwitchedNetwork:
         expected = f"expected shape {('batch', *self.input_shape)}".replace("'", "")
         try:
             array = np.asarray(x)
-        except (TypeError, ValueError) as error:
+        except (NotImplementedError, TypeError, ValueError) as error:
             raise ValueError(f"{argument}: {expected}, came no array ({error})") from error
         if array.dtype.kind not in "buif":
             raise ValueError(f"{argument}: {expected} of real numbers, came dtype {array.dtype}")
         if array.shape == self.input_shape:
             raise ValueError(
-                f"{argument}: {expected}, came {array.shape}, one input without a batch; "
-                f"pass {argument}[numpy.newaxis]"
+                f"{argument}: {expected}, came {array.shape}, one input without a batch axis; "
+                f"add it: {argument}[numpy.newaxis], or batch(n) of a tf.data.Dataset"
             )
         if array.shape[1:] != self.input_shape or not array.ndim:
             way_out = "pass the inputs as the model takes them"

@@ -1,0 +1,176 @@
+"""iNNvestigate's contract for an analyzer, held on top of a `SwitchedNetwork`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Collection, Iterator
+from typing import Any, TypeVar
+
+import innvestigate.analyzer
+import numpy as np
+from innvestigate import NotAnalyzeableModelException
+from innvestigate.analyzer.base import AnalyzerBase
+
+from insens_tf.analyzer.saved import read_state, write_state
+from insens_tf.layers import HiddenLayer
+from insens_tf.network import SwitchedNetwork
+
+__all__ = ["SwitchedAnalyzer", "checked_choice"]
+
+Analyzer = TypeVar("Analyzer", bound="SwitchedAnalyzer")
+
+NEURON_SELECTION_MODES = ("max_activation", "index", "all")
+
+OF_INNVESTIGATE = ("model_json", "model_weights", "disable_model_checks", "neuron_selection_mode")
+"""What iNNvestigate keeps of an analyzer, and turns back into arguments itself."""
+
+
+class SwitchedAnalyzer(AnalyzerBase):
+    """An analyzer in iNNvestigate's sense that looks at a model as a `SwitchedNetwork`.
+
+    To derive one of your own, write `analyze`, which begins with `_inputs(X)`. If the constructor
+    takes more arguments, add them to what `_get_state` returns, under their names: saving and
+    loading then work, also without pickle.
+
+    Parameters
+    ----------
+    model : Keras model
+        Sequential or functional, built, piecewise linear. A softmax at its end is looked through.
+    neuron_selection_mode : {"max_activation", "index", "all"}
+        Which neurons a map is of.
+    memory_budget : int
+        In bytes, how much the arrays of one call may take beyond its results.
+    disable_model_checks : bool
+        As iNNvestigate has it: skips the checks that were added by `_add_model_check`. A model that
+        cannot be read at all is refused in any case.
+
+    Attributes
+    ----------
+    network : SwitchedNetwork
+        The model as it is analysed.
+
+    Raises
+    ------
+    UnreadableModelError
+        A `NotAnalyzeableModelException`, if the model cannot be read.
+    ValueError
+        If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        neuron_selection_mode: str = "max_activation",
+        memory_budget: int = 512 * 2**20,
+        disable_model_checks: bool = False,
+    ) -> None:
+        checked_choice("neuron_selection_mode", neuron_selection_mode, NEURON_SELECTION_MODES)
+        super().__init__(
+            model,
+            neuron_selection_mode=neuron_selection_mode,
+            disable_model_checks=disable_model_checks,
+        )
+        self.network = SwitchedNetwork(model, memory_budget=memory_budget)
+
+    def save_npz(self, fname: str | os.PathLike[str]) -> None:
+        """Write what `save` returns to a file of plain arrays, without pickle.
+
+        Parameters
+        ----------
+        fname : str or path
+            Written whole or not at all, under exactly this name.
+        """
+        write_state(fname, *self.save())
+
+    @classmethod
+    def load_npz(cls: type[Analyzer], fname: str | os.PathLike[str]) -> Analyzer:
+        """Make an analyzer from a file that `save_npz` wrote; no code in the file is run.
+
+        Parameters
+        ----------
+        fname : str or path
+
+        Returns
+        -------
+        analyzer
+            Of the class that was saved; `SwitchedAnalyzer.load_npz` loads any of them.
+
+        Raises
+        ------
+        UnusableFileError
+            If the file is damaged, written by something else, or holds Python code.
+        ValueError
+            If it holds an analyzer of another class.
+        FileNotFoundError
+            If there is no such file.
+        """
+        class_name, state = read_state(fname)
+        kind = vars(innvestigate.analyzer).get(class_name)
+        if not (isinstance(kind, type) and issubclass(kind, cls)):
+            raise ValueError(
+                f"{os.fspath(fname)}: expected a {cls.__name__}, holds a {class_name}; load it "
+                "with that class, and import (and register) the module that defines it first"
+            )
+        return kind(**kind._state_to_kwargs(state))
+
+    def _get_state(self) -> dict[str, Any]:
+        return {**super()._get_state(), "memory_budget": self.network.memory_budget}
+
+    @classmethod
+    def _state_to_kwargs(cls, state: dict[str, Any]) -> dict[str, Any]:
+        # iNNvestigate's empties the dictionary that it is given.
+        theirs = {key: state[key] for key in OF_INNVESTIGATE}
+        ours = {key: value for key, value in state.items() if key not in theirs}
+        return {**super()._state_to_kwargs(theirs), **ours}
+
+    def _do_model_checks(self) -> None:
+        """Raise or warn, as each check that was added asks for."""
+        for check in [] if self._disable_model_checks else self._model_checks:
+            concerned = [layer.name for layer in _all_layers(self._model) if check["check"](layer)]
+            if concerned:
+                message = f"{check['message']} (layers: {', '.join(concerned)})"
+                if check["check_type"] != "warning":
+                    raise NotAnalyzeableModelException(message)
+                warnings.warn(message, UserWarning, stacklevel=4)
+        self._model_check_done = True
+
+    def _inputs(self, X: Any) -> np.ndarray:
+        """Return what `analyze` was given as one array (n, *input_shape), checked.
+
+        X is such an array or, as Keras has it, a list of one: the model's inputs.
+        """
+        if not self._model_check_done:
+            self._do_model_checks()
+        return self.network._checked_inputs(self._unwrapped(X), "X")
+
+    def _unwrapped(self, X: Any) -> Any:
+        """Return the array in a list of one, and anything else as it is."""
+        rank = len(self.network.input_shape) + 1
+        if isinstance(X, (list, tuple)) and len(X) == 1 and len(getattr(X[0], "shape", ())) == rank:
+            return X[0]
+        return X
+
+    def _layers(self, layer: Any, *, output: bool) -> HiddenLayer | list[HiddenLayer]:
+        """Return the layer that is meant, or the layers where it is a list.
+
+        With `output`, the output layer may be meant too. Raises ValueError if there is none such.
+        """
+        found, single = self.network._chosen(layer, output=output)
+        return found[0] if single else found
+
+
+def checked_choice(argument: str, value: Any, expected: Collection[str]) -> str:
+    """Return `value` if it is one of those expected, and raise ValueError otherwise."""
+    if not isinstance(value, str) or value not in expected:
+        names = ", ".join(repr(name) for name in expected)
+        raise ValueError(f"{argument}={value!r}: expected one of {names}")
+    return value
+
+
+def _all_layers(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        yield layer
+        if hasattr(layer, "layers"):
+            yield from _all_layers(layer)

@@ -1,0 +1,116 @@
+"""iNNvestigate's registry: analyzers enter it, and are created by their name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import innvestigate.analyzer
+from innvestigate.analyzer.base import AnalyzerBase
+from innvestigate.analyzer.network_base import AnalyzerNetworkBase
+
+__all__ = ["create_analyzer", "register"]
+
+Kind = TypeVar("Kind", bound=type)
+
+
+def register(name: str) -> Callable[[Kind], Kind]:
+    """Give the class that follows a name in iNNvestigate's registry.
+
+    Both of its places are filled: the names that `innvestigate.create_analyzer` knows, and the
+    module in which its `load` looks for classes. Doing it again changes nothing.
+
+    Parameters
+    ----------
+    name : str
+        What `create_analyzer` is called with.
+
+    Returns
+    -------
+    callable
+        A decorator that returns the class as it is.
+
+    Raises
+    ------
+    ValueError
+        If another class has this name, or iNNvestigate has something else named as the class is.
+    TypeError
+        If what follows is no class derived from iNNvestigate's `AnalyzerBase`.
+    """
+
+    def enter(kind: Kind) -> Kind:
+        if not (isinstance(kind, type) and issubclass(kind, AnalyzerBase)):
+            raise TypeError(
+                f"register({name!r}): expected a class derived from "
+                f"innvestigate.analyzer.AnalyzerBase, came {kind!r}; derive from "
+                "insens_tf.analyzer.SwitchedAnalyzer"
+            )
+        for place, known in (
+            (f"the name {name!r}", innvestigate.analyzer.analyzers.get(name)),
+            (f"the class name {kind.__name__!r}", vars(innvestigate.analyzer).get(kind.__name__)),
+        ):
+            # The same class, defined again, is what reloading a module or a notebook's cell gives.
+            if known is not None and _path(known) != _path(kind):
+                raise ValueError(
+                    f"register({name!r}): {place} is taken in iNNvestigate by {known!r}; choose "
+                    "another one"
+                )
+        innvestigate.analyzer.analyzers[name] = kind
+        setattr(innvestigate.analyzer, kind.__name__, kind)
+        return kind
+
+    return enter
+
+
+def create_analyzer(name: str, model: Any, **arguments: Any) -> Any:
+    """Create any analyzer, ours or iNNvestigate's, with TensorFlow's eager mode on.
+
+    Parameters
+    ----------
+    name : str
+        "insens", "switched.weights", "switched.centre", "switched.contribution", or a name of
+        iNNvestigate's registry, such as "gradient", "deep_taylor" or "lrp.epsilon".
+    model : Keras model
+        Sequential or functional, built. A softmax at its end is looked through.
+    **arguments
+        The analyzer's own, by keyword.
+
+    Returns
+    -------
+    analyzer
+        With `analyze` as iNNvestigate has it. Ours are `SwitchedAnalyzer`; iNNvestigate's are run
+        in a graph of their own.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or an argument is out of range.
+    TypeError
+        If the analyzer has no such argument.
+    innvestigate.NotAnalyzeableModelException
+        If this analyzer cannot analyse this model.
+
+    Examples
+    --------
+    >>> analyzer = create_analyzer("insens", model, layer="dense").fit(x_train)
+    >>> analyzer.analyze(x_test[:8]).shape
+    (8, 28, 28, 1)
+    """
+    known = innvestigate.analyzer.analyzers
+    if not isinstance(name, str) or name not in known:
+        close = difflib.get_close_matches(str(name), known)
+        meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ";"
+        raise ValueError(f"name={name!r}: no such analyzer{meant} there are {', '.join(known)}")
+    kind = known[name]
+    if not issubclass(kind, (AnalyzerNetworkBase, innvestigate.analyzer.AugmentReduceBase)):
+        return kind(model, **arguments)
+    # Built from graphs of Keras tensors, which eager mode does not have. Imported here, as those
+    # who analyse with ours do not need it.
+    from insens_tf.baselines import create_baseline
+
+    return create_baseline(name, model, **arguments)
+
+
+def _path(thing: Any) -> tuple[str | None, str | None]:
+    return getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)

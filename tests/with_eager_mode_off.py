@@ -1,0 +1,114 @@
+"""What our analyzers and iNNvestigate's give in a process with eager mode off.
+
+Run as ``python -m tests.with_eager_mode_off FOLDER RESULTS``: analyses with each of the analyzers
+saved in the folder after `tf.compat.v1.disable_eager_execution()`, as iNNvestigate's documentation
+has it, and writes the maps. iNNvestigate's own gradient is among them.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tests import innvestigate_networks
+
+SEPARATOR = " by "
+"""In the file's name, between the network's and the analyzer's."""
+
+INPUTS = 3
+
+SAMPLES = 10
+
+
+def analyses(folder: Path) -> dict[str, np.ndarray]:
+    """The maps of each analyzer saved in a folder, by the file's name, on the network's inputs."""
+    from insens_tf.analyzer import SwitchedAnalyzer
+
+    found = {}
+    for path in sorted(folder.glob("*.npz")):
+        # Each session.run takes longer the more the graph holds.
+        tf.keras.backend.clear_session()
+        network = path.stem.split(SEPARATOR)[0]
+        analyzer = SwitchedAnalyzer.load_npz(path)
+        found[path.stem] = analyzer.analyze(innvestigate_networks.inputs(network, INPUTS))
+    return found
+
+
+def counts(network: str) -> dict[str, np.ndarray]:
+    """How often neurons were active, as `fit` counts it over each kind of data."""
+    import innvestigate
+
+    x = innvestigate_networks.inputs(network, SAMPLES)
+    labels = np.zeros(SAMPLES)
+    dataset = tf.data.Dataset.from_tensor_slices(x)
+    data: dict[str, Any] = {
+        "array": x,
+        "list of one array": [x],
+        "data set": dataset.batch(4),
+        "data set with labels": tf.data.Dataset.from_tensor_slices((x, labels)).batch(3),
+        "generator": (x[start : start + 4] for start in range(0, SAMPLES, 4)),
+        "generator with labels": ((x[start : start + 5], labels[:5]) for start in (0, 5)),
+        "Keras Sequence": innvestigate.utils.sequence.BatchSequence([x, labels], 4),
+    }
+    model = innvestigate_networks.build(network)
+    analyzer = innvestigate.create_analyzer("insens", model, layer=[0, -1])
+    found = {}
+    for kind, batches in data.items():
+        assert analyzer.fit(batches) is analyzer
+        assert analyzer.frequency_.samples == SAMPLES
+        for layer, count in analyzer.frequency_.counts.items():
+            found[f"{kind}/{layer}"] = count
+    endless = dataset.batch(5).repeat()
+    analyzer.fit(endless, steps=2)
+    for layer, count in analyzer.frequency_.counts.items():
+        found[f"endless data set/{layer}"] = count
+    try:
+        analyzer.fit(endless)
+    except ValueError as error:
+        assert "repeats without end" in str(error)  # noqa: PT017
+    else:
+        raise AssertionError("an endless data set was taken without steps")
+    return found
+
+
+def gradients() -> dict[str, np.ndarray]:
+    """iNNvestigate's gradients of the output of each network: of its largest neuron, its first."""
+    import innvestigate
+
+    found = {}
+    for network in innvestigate_networks.NETWORKS:
+        tf.keras.backend.clear_session()
+        model = innvestigate_networks.build(network)
+        if isinstance(model.layers[-1], tf.keras.layers.Softmax):
+            # iNNvestigate cannot take this layer away itself.
+            model = tf.keras.Model(model.input, model.layers[-1].input)
+        elif model.layers[-1].get_config().get("activation") == "softmax":
+            model = innvestigate.model_wo_softmax(model)
+        x = innvestigate_networks.inputs(network, INPUTS)
+        found[f"{network}/max_activation"] = innvestigate.create_analyzer(
+            "gradient", model
+        ).analyze(x)
+        found[f"{network}/index"] = innvestigate.create_analyzer(
+            "gradient", model, neuron_selection_mode="index"
+        ).analyze(x, 0)
+    return found
+
+
+def main(folder: str, results: str) -> None:
+    tf.compat.v1.disable_eager_execution()
+    import insens_tf.analyzer  # noqa: F401
+
+    found = {f"maps/{name}": maps for name, maps in analyses(Path(folder)).items()}
+    found |= {f"counts/{name}": count for name, count in counts("two convolutions").items()}
+    found |= {f"gradient/{name}": maps for name, maps in gradients().items()}
+    np.savez(results, **found)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main(*sys.argv[1:])

@@ -29,6 +29,9 @@ __all__ = ["Crops"]
 # Larger arrays cost more in page faults than they save in calls.
 LARGEST_ARRAY = 24 * 2**20
 
+# Where a kernel takes more than this, spread over wide crops, other ways are better.
+LARGEST_KERNEL = 256 * 2**20
+
 
 @dataclass(frozen=True)
 class Spatial:
@@ -95,7 +98,10 @@ class Crops(Way):
                 below, above = found[operation.operands[0]], found[position]
                 taps = operation.kernel.shape[0] * below.rows.length
                 row = below.columns.length * operation.operand_shape[-1]
-                total += components * taps * row * above.columns.length * operation.shape[-1]
+                spread = row * above.columns.length * operation.shape[-1]
+                if operation.kernel.shape[0] * spread * graph.dtype.size > LARGEST_KERNEL:
+                    return float("inf")
+                total += components * taps * spread
             elif isinstance(operation, graphs.Matrix):
                 # About a quarter is left of what carries on times what is needed.
                 total += components * operation.multiplications / 4

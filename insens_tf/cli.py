@@ -7,6 +7,7 @@ only after their paths were checked, so that help and mistakes answer at once.
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
@@ -14,16 +15,17 @@ import signal
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import __version__, files, heatmap
+from insens_tf.methods import BASELINES, METHODS, OURS
 
 if TYPE_CHECKING:
     from insens_tf.network import SwitchedNetwork
@@ -31,12 +33,23 @@ if TYPE_CHECKING:
 __all__ = ["command_line", "main"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Some = TypeVar("_Some", bound=Sized)
 
 # Longer overviews are hard to read and slow to draw; they are continued in further files.
 _ROWS_OF_AN_OVERVIEW = 20
 # Heatmaps of a small image are magnified until they are about so many screen pixels high or wide.
 _SIDE_OF_A_HEATMAP = 224
-_FREQUENCY_BATCH = 256
+_BATCH = 256
+# lrp.epsilon stands for LRP: the paper says no more than that it is iNNvestigate's.
+_METHODS_OF_THE_PAPER = (
+    "gradient",
+    "integrated_gradients",
+    "deep_taylor",
+    "lrp.epsilon",
+    "insens",
+)
+# These draw noise, which is to be the same in every run.
+_NOISY_METHODS = ("random", "smoothgrad")
 
 
 class CommandError(click.ClickException):
@@ -125,6 +138,7 @@ def _examples(*lines: str) -> str:
         "layers model.keras",
         "project model.keras seven.png --layer dense --neuron 3",
         "analyze model.keras digits/ --layer dense --frequency-from train.npz --out maps",
+        "compare model.keras digits/ --frequency-from train.npz --out comparison",
     ),
 )
 @click.version_option(__version__, message="insens-tf %(version)s")
@@ -134,6 +148,12 @@ def command_line() -> None:
     MODEL is a Keras model: a .keras file, an .h5 file or a SavedModel folder. IMAGES are PNG or
     JPEG files, folders of them, or one .npy or .npz file.
     """
+
+
+def _with_options(command: _Command, options: Sequence[Callable[[Any], Any]]) -> _Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def _image_options(command: _Command) -> _Command:
@@ -155,11 +175,28 @@ def _image_options(command: _Command) -> _Command:
             help="Convert colour images by luminance for a model of grey images.",
         ),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _with_options(command, options)
 
 
+def _frequency_options(command: _Command) -> _Command:
+    options = [
+        click.option(
+            "--frequency-from",
+            metavar="DATA",
+            help="Training images (like IMAGES; of an .npz file x_train) over which to count how "
+            "often each neuron is active, m/N, or the frequency.npz of earlier results. Without "
+            "it every neuron weighs the same.",
+        ),
+        click.option(
+            "--frequency-key", metavar="NAME", help="The array to take from DATA, an .npz file."
+        ),
+    ]
+    return _with_options(command, options)
+
+
+_out_option = click.option(
+    "--out", metavar="DIR", required=True, help="The new folder to write to."
+)
 _first_option = click.option(
     "--first",
     type=click.IntRange(min=1),
@@ -213,7 +250,7 @@ def layers(model: str, data: str | None, **options: Any) -> None:
     rows.append(["", "all hidden layers", "", neurons])
     rows.append(["output", network.output.name, _by(network.output.shape), network.output.neurons])
     if data is not None:
-        inputs = _inputs(network, [data], options)
+        inputs = _inputs(network.model, [data], options)
         with _said_in_one_line():
             frequency = _frequency_over(network, inputs, None)
         headers.append("active")
@@ -279,8 +316,8 @@ def project(
     record = _record("project", model, images, options, layer=layer, neurons=list(neurons))
     with _results(out, record, overwrite) as folder:
         network = _network(model_path)
-        name = _layer_name(network, layer, output=True)
-        inputs = _inputs(network, images, options)
+        name = _layer_name(network, layer)
+        inputs = _inputs(network.model, images, options)
         if folder is not None:
             inputs.as_pictures(inputs[:1])  # refused now, not after the work
         with _said_in_one_line():
@@ -324,15 +361,8 @@ def project(
     help="A hidden layer, by name or by index (see insens-tf layers); repeat it for several. "
     "Without it: every hidden layer.",
 )
-@click.option(
-    "--frequency-from",
-    metavar="DATA",
-    help="Training images (like IMAGES; of an .npz file x_train) over which to count how often "
-    "each neuron is active, m/N, or the frequency.npz of earlier results. Without it every neuron "
-    "weighs the same.",
-)
-@click.option("--frequency-key", metavar="NAME", help="The array to take from DATA, an .npz file.")
-@click.option("--out", metavar="DIR", required=True, help="The new folder to write to.")
+@_frequency_options
+@_out_option
 @click.option(
     "--state",
     type=click.Choice(["inactive", "active", "all"]),
@@ -372,12 +402,7 @@ def analyze(
     """
     model_path = files.check_model_path(model)
     files.check_image_paths(images)
-    if frequency_from is not None:
-        files.check_image_paths([frequency_from])
-    elif frequency_key is not None:
-        raise click.UsageError(
-            "--frequency-key names an array of --frequency-from, which is missing"
-        )
+    _check_frequency_options(frequency_from, frequency_key)
     record = _record(
         "analyze",
         model,
@@ -391,32 +416,155 @@ def analyze(
     with _results(out, record, overwrite) as folder:
         assert folder is not None
         network = _network(model_path)
-        names = [_layer_name(network, layer) for layer in chosen_layers] or [
-            layer.name for layer in network.layers
-        ]
+        names = _layer_names(network, chosen_layers) or [layer.name for layer in network.layers]
         record["layers"] = names
-        inputs = _inputs(network, images, options)
+        inputs = _inputs(network.model, images, options)
         inputs.as_pictures(inputs[:1])  # refused now, not after the work
         with _said_in_one_line():
-            frequency = None
-            if frequency_from is not None:
-                frequency = _frequency_from(network, frequency_from, frequency_key, names, options)
-                frequency.save(folder / "frequency.npz")
-            else:
-                click.echo("No --frequency-from: every neuron weighs the same.")
-            maps = network.insens(
-                inputs[:],
+            columns = _insens(
+                folder,
+                network,
                 names,
-                frequency,
+                inputs,
+                (frequency_from, frequency_key),
+                options,
                 state=state,
                 sensitivity=sensitivity,
-                progress=_progress(),
             )
-        assert isinstance(maps, dict)  # as always for a list of layers
-        _write_insens(folder, network, maps, inputs, channels)
-    count = len(inputs) * len(names)
-    drawn = "1 heatmap" if count == 1 else f"{count} heatmaps"
-    click.echo(f"Wrote insens.npz, {drawn} and an overview to {out}.")
+        _write_maps(folder, "insens.npz", columns, inputs, channels)
+    click.echo(f"Wrote insens.npz, {_heatmaps(inputs, columns)} and an overview to {out}.")
+
+
+@command_line.command(
+    short_help="Draw Insens beside other methods.",
+    epilog=_examples(
+        "compare model.keras digits/ --frequency-from train.npz --out comparison",
+        "compare model.keras seven.png --methods gradient,smoothgrad,insens --layer 0 --out seven",
+        "compare model.keras mnist.npz --first 9 --methods lrp.z --methods lrp.flat --out lrp",
+    ),
+)
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True)
+@click.option(
+    "--methods",
+    "chosen_methods",
+    multiple=True,
+    metavar="NAME,...",
+    help="Which methods, across the picture in this order; repeat the option or separate them by "
+    "commas (see insens-tf methods). Without it those of the paper: "
+    f"{', '.join(_METHODS_OF_THE_PAPER)}; lrp.epsilon stands for its LRP, of which it does not "
+    "name the rule.",
+)
+@click.option(
+    "--layer",
+    "chosen_layers",
+    multiple=True,
+    metavar="NAME|INDEX",
+    help="A hidden layer for insens, by name or by index (see insens-tf layers); repeat it for "
+    "several. Without it: the last one, as in the paper's comparison.",
+)
+@_frequency_options
+@click.option(
+    "--skip-failing",
+    is_flag=True,
+    help="Leave out, and name, methods that cannot be used on this model, instead of ending.",
+)
+@_out_option
+@_image_options
+@_first_option
+@_channels_option
+@_overwrite_option
+def compare(
+    model: str,
+    images: tuple[str, ...],
+    chosen_methods: tuple[str, ...],
+    chosen_layers: tuple[str, ...],
+    frequency_from: str | None,
+    frequency_key: str | None,
+    skip_failing: bool,
+    out: str,
+    channels: str,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Draw Insens beside the methods of iNNvestigate: images down, methods across.
+
+    All but insens explain the output of the predicted class, before any softmax, with the settings
+    that iNNvestigate gives them; the noise of random and smoothgrad is that of the seed 0. Writes
+    maps.npz, a heatmap for each image and method (red positive, blue negative, white 0), and an
+    overview with the predicted class and its probability: the model's, or the softmax of its
+    outputs where these are logits. --scale, --resize and --grayscale hold for DATA too.
+    """
+    names = _method_names(chosen_methods, skip_failing)
+    if "insens" not in names and (chosen_layers or frequency_from or frequency_key):
+        raise click.UsageError("--layer and --frequency-from are for insens, which is not drawn")
+    model_path = files.check_model_path(model)
+    files.check_image_paths(images)
+    _check_frequency_options(frequency_from, frequency_key)
+    record = _record(
+        "compare",
+        model,
+        images,
+        options,
+        frequency_from=frequency_from,
+        frequency_key=frequency_key,
+    )
+    with _results(out, record, overwrite) as folder:
+        assert folder is not None
+        loaded = files.load_model(model_path)
+        if [len(_ends(loaded, end)) for end in ("inputs", "outputs")] != [1, 1]:
+            raise CommandError(
+                f"model {model_path}: expected a built Sequential or functional model with one "
+                "input and one output"
+            )
+        inputs = _inputs(loaded, images, options)
+        inputs.as_pictures(inputs[:1])  # refused now, not after the work
+        analyzers = _analyzers(loaded, names, skip_failing)
+        record["methods"] = list(analyzers)
+        layers: list[str] = []
+        if "insens" in analyzers:
+            insens = analyzers["insens"]
+            layers = _layer_names(insens.network, chosen_layers) or [insens.layer.name]
+        record["layers"] = layers
+        columns: list[_Column] = []
+        x = inputs[:]
+        for name, analyzer in analyzers.items():
+            with _said_in_one_line(), _warnings_in_one_line():
+                if name == "insens":
+                    frequency = (frequency_from, frequency_key)
+                    columns += [
+                        column._replace(file_name=f"insens_{column.file_name}")
+                        for column in _insens(
+                            folder, analyzer.network, layers, inputs, frequency, options
+                        )
+                    ]
+                else:
+                    bar = {"progress": _progress()} if name in BASELINES else {}
+                    columns.append(_Column(name, name, name, analyzer.analyze(x, **bar)))
+        predictions = _predictions(loaded, inputs)
+        _write_maps(folder, "maps.npz", columns, inputs, channels, predictions)
+    click.echo(f"Wrote maps.npz, {_heatmaps(inputs, columns)} and an overview to {out}.")
+
+
+@command_line.command(
+    short_help="List the methods that compare draws.",
+    epilog=_examples("methods"),
+)
+def methods() -> None:
+    """List every method that compare and insens_tf.create_analyzer know by its name.
+
+    With what it is and [its source].
+    """
+    formatter = click.HelpFormatter(max_width=100)
+    for heading, table in (("insens_tf", OURS), ("iNNvestigate", BASELINES)):
+        rows = []
+        for name, method in table.items():
+            needs = f" (needs {', '.join(method.needs)}: from Python only)" if method.needs else ""
+            source = f" [{method.source}]" if method.source else ""
+            rows.append((name, f"{method.description}{needs}{source}"))
+        with formatter.section(heading):
+            formatter.write_dl(rows, col_max=24)
+    click.echo(formatter.getvalue().strip())
 
 
 @command_line.command(
@@ -450,7 +598,7 @@ def analyze(
     help="How many times each digit is seen in training.",
 )
 def demo(out: str, seed: int, epochs: int) -> None:
-    """Train 2CONV on 2,000 MNIST digits and see its gradient and Insens.
+    """Train 2CONV on 2,000 MNIST digits and see its Insens beside other methods.
 
     Needs nothing but this package: the digits come with it. Takes about a minute, prints how
     exact the switched projections are, and writes one picture, the trained model and the digits.
@@ -483,17 +631,17 @@ def _network(path: Path) -> SwitchedNetwork:
 
 
 def _inputs(
-    network: SwitchedNetwork,
+    model: Any,
     paths: Sequence[str],
     options: dict[str, Any],
     usual_keys: Sequence[str] = ("x_test", "x"),
 ) -> files.ModelInputs:
-    """Read images for a network and say on one line what was read and how it was scaled."""
+    """Read images for a model and say on one line what was read and how it was scaled."""
     images = files.read_images(paths, options["key"], usual_keys)
     inputs = files.fit_to_model(
         images,
-        network.input_shape,
-        model_scales=files.begins_with_scaling(network.model),
+        tuple(model.inputs[0].shape[1:]),
+        model_scales=files.begins_with_scaling(model),
         scale=options["scale"],
         resize=options["resize"],
         grayscale=options["grayscale"],
@@ -503,17 +651,29 @@ def _inputs(
     return inputs
 
 
-def _layer_name(network: SwitchedNetwork, text: str, *, output: bool = False) -> str:
-    """Find the layer that is meant; a number is an index unless a layer has that name."""
+def _layer(network: SwitchedNetwork, text: str) -> str | int:
+    """Read which layer is meant; a number is an index unless a layer has that name."""
     names = [layer.name for layer in (*network.layers, network.output)]
-    layer: str | int = text
-    if text not in names and re.fullmatch(r"-?[0-9]+", text):
-        layer = int(text)
-    blank = np.zeros((1, *network.input_shape), np.float32)
+    return int(text) if text not in names and re.fullmatch(r"-?[0-9]+", text) else text
+
+
+def _layer_name(network: SwitchedNetwork, text: str) -> str:
+    """Find the layer that is meant, the output layer among them."""
     with _said_in_one_line():
-        if output:
-            return network.project(blank, layer, 0).layer.name
-        return next(iter(network.activation_frequency(blank, [layer], progress=False)))
+        return network.project(_blank(network), _layer(network, text), 0).layer.name
+
+
+def _layer_names(network: SwitchedNetwork, texts: Sequence[str]) -> list[str]:
+    """Find the hidden layers that are meant; none for no text."""
+    if not texts:
+        return []
+    layers = [_layer(network, text) for text in texts]
+    with _said_in_one_line():
+        return list(network.activation_frequency(_blank(network), layers, progress=False))
+
+
+def _blank(network: SwitchedNetwork) -> NDArray[np.float32]:
+    return np.zeros((1, *network.input_shape), np.float32)
 
 
 def _neurons(texts: Sequence[str]) -> list[Any] | None:
@@ -537,6 +697,15 @@ def _neuron_text(neuron: Sequence[int]) -> str:
     return ",".join(str(int(index)) for index in neuron)
 
 
+def _check_frequency_options(path: str | None, key: str | None) -> None:
+    if path is not None:
+        files.check_image_paths([path])
+    elif key is not None:
+        raise click.UsageError(
+            "--frequency-key names an array of --frequency-from, which is missing"
+        )
+
+
 def _frequency_from(
     network: SwitchedNetwork,
     path: str,
@@ -551,7 +720,7 @@ def _frequency_from(
         click.echo(f"Read the activation frequency over {frequency.samples} samples from {path}.")
         return frequency
     inputs = _inputs(
-        network, [path], {**options, "key": key, "first": None}, usual_keys=("x_train", "x")
+        network.model, [path], {**options, "key": key, "first": None}, usual_keys=("x_train", "x")
     )
     return _frequency_over(network, inputs, names)
 
@@ -569,11 +738,109 @@ def _frequency_over(
 ) -> Any:
     # Batch by batch, so that the data never stands in memory as floating numbers.
     return network.activation_frequency(
-        inputs.batches(_FREQUENCY_BATCH),
+        inputs.batches(_BATCH),
         None if names is None else list(names),
-        steps=-(-len(inputs) // _FREQUENCY_BATCH),
+        steps=-(-len(inputs) // _BATCH),
         progress=_progress(),
     )
+
+
+def _method_names(texts: Sequence[str], skip_failing: bool) -> list[str]:
+    """Read --methods, which each may name several; without it, those of the paper."""
+    names = [name.strip() for text in texts for name in text.split(",")] or _METHODS_OF_THE_PAPER
+    for name in names:
+        if name not in METHODS:
+            close = difflib.get_close_matches(name, METHODS, n=1)
+            meant = f", did you mean {close[0]}?" if close else ";"
+            raise CommandError(
+                f"--methods {name or repr(name)}: no such method{meant} insens-tf methods lists "
+                "those there are"
+            )
+    found = []
+    for name in dict.fromkeys(names):
+        if METHODS[name].needs:
+            needs = " and ".join(METHODS[name].needs)
+            reason = f"it needs {needs}, which only insens_tf.create_analyzer in Python takes"
+            _leave_out(name, reason, skip_failing)
+        else:
+            found.append(name)
+    return _some_left(found)
+
+
+def _analyzers(model: Any, names: Sequence[str], skip_failing: bool) -> dict[str, Any]:
+    from innvestigate import NotAnalyzeableModelException
+
+    from insens_tf.analyzer import create_analyzer
+
+    found = {}
+    for name in names:
+        try:
+            seed = {"seed": 0} if name in _NOISY_METHODS else {}
+            found[name] = create_analyzer(name, model, **seed)
+        except NotAnalyzeableModelException as error:
+            _leave_out(name, error, skip_failing)
+    return _some_left(found)
+
+
+def _leave_out(name: str, reason: object, skip_failing: bool) -> None:
+    reason = files.one_line(reason, 800).rstrip(".")
+    if not skip_failing:
+        raise CommandError(f"method {name}: {reason}; --skip-failing leaves it out")
+    print(f"insens-tf: left out {name}: {reason}", file=sys.stderr)
+
+
+def _some_left(methods: _Some) -> _Some:
+    if not methods:
+        raise CommandError("no method is left to draw")
+    return methods
+
+
+def _ends(model: Any, which: str) -> Sequence[Any]:
+    """Give a model's inputs or outputs, none where they are not known."""
+    try:
+        return getattr(model, which) or []
+    except (AttributeError, ValueError):
+        return []
+
+
+class _Predictions(NamedTuple):
+    """What a model gives: all its outputs (n, k), the class of the largest, and in words."""
+
+    outputs: NDArray[Any]
+    classes: NDArray[np.int64]
+    probabilities: NDArray[np.float64] | None
+    texts: list[str]
+
+
+def _predictions(model: Any, inputs: files.ModelInputs) -> _Predictions:
+    batches = [np.asarray(model(batch, training=False)) for batch in inputs.batches(_BATCH)]
+    outputs = np.concatenate(batches).reshape(len(inputs), -1)
+    classes = outputs.argmax(axis=1)
+    values = outputs.astype(np.float64)
+    shares = (values >= 0).all() and (values <= 1).all()
+    if not shares and values.shape[1] > 1:
+        # Logits.
+        values = np.exp(values - values.max(axis=1, keepdims=True))
+        values /= values.sum(axis=1, keepdims=True)
+    largest = values[np.arange(len(values)), classes]
+    if values.shape[1] > 1 and np.allclose(values.sum(axis=1), 1, atol=1e-3):
+        texts = [f"class {c}, {p:.1%}" for c, p in zip(classes, largest, strict=True)]
+        return _Predictions(outputs, classes, largest, texts)
+    # One output, or several that are independent of each other, as after a sigmoid.
+    texts = [f"class {c}, output {v:.3g}" for c, v in zip(classes, largest, strict=True)]
+    return _Predictions(outputs, classes, None, texts)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Say what the library warns of, which `_keep_tensorflow_quiet` would leave unsaid."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        for category in (UserWarning, RuntimeWarning):
+            warnings.simplefilter("always", category)
+        yield
+    for warning in caught:
+        print(f"insens-tf: warning: {files.one_line(warning.message, 800)}", file=sys.stderr)
 
 
 def _progress() -> bool:
@@ -667,30 +934,75 @@ def _write_projection(
     _write_overviews(folder, rows, row_titles, columns, cell_titles)
 
 
-def _write_insens(
+class _Column(NamedTuple):
+    """The maps of one method or layer, (n, *input_shape), and what they are called where."""
+
+    key: str
+    title: str
+    file_name: str
+    maps: NDArray[Any]
+
+
+def _insens(
     folder: Path,
     network: SwitchedNetwork,
-    maps: dict[str, NDArray[Any]],
+    names: Sequence[str],
+    inputs: files.ModelInputs,
+    frequency_from: tuple[str | None, str | None],
+    options: dict[str, Any],
+    **choices: str,
+) -> list[_Column]:
+    """Compute Insens of some layers; the frequencies that it learns are kept in the folder."""
+    frequency = None
+    path, key = frequency_from
+    if path is not None:
+        frequency = _frequency_from(network, path, key, names, options)
+        frequency.save(folder / "frequency.npz")
+    else:
+        click.echo("No --frequency-from: every neuron weighs the same.")
+    maps = network.insens(inputs[:], list(names), frequency, progress=_progress(), **choices)
+    indices = {layer.name: layer.index for layer in network.layers}
+    return [
+        _Column(f"insens/{name}", f"Insens {name}", f"{indices[name]}_{name}", omega)
+        for name, omega in maps.items()
+    ]
+
+
+def _write_maps(
+    folder: Path,
+    file: str,
+    columns: Sequence[_Column],
     inputs: files.ModelInputs,
     channels: str,
+    predictions: _Predictions | None = None,
 ) -> None:
-    np.savez_compressed(
-        folder / "insens.npz",
-        names=np.array(inputs.names),
-        x=inputs[:],
-        **{f"insens/{name}": omega for name, omega in maps.items()},
-    )
-    indices = {layer.name: layer.index for layer in network.layers}
-    pictures = {
-        name: heatmap.heatmap(inputs.as_pictures(omega), channels) for name, omega in maps.items()
-    }
-    for name, drawn in pictures.items():
-        for i in range(len(inputs)):
-            file = f"{_stem(inputs, i)}_{indices[name]}_{name}.png"
-            _write_heatmap(folder / "heatmaps" / _safe(file), drawn[i])
-    rows = [list(row) for row in zip(_shown_inputs(inputs), *pictures.values(), strict=True)]
-    columns = ["input", *(f"Insens {name}" for name in pictures)]
-    _write_overviews(folder, rows, [_short(name) for name in inputs.names], columns)
+    arrays = {"names": np.array(inputs.names), "x": inputs[:]}
+    row_titles = [_short(name) for name in inputs.names]
+    if predictions is not None:
+        arrays["outputs"] = predictions.outputs
+        arrays["predicted_class"] = predictions.classes
+        if predictions.probabilities is not None:
+            arrays["probability"] = predictions.probabilities
+        row_titles = [
+            f"{name}\n{text}" for name, text in zip(row_titles, predictions.texts, strict=True)
+        ]
+    np.savez_compressed(folder / file, **arrays, **{one.key: one.maps for one in columns})
+    rows: list[list[NDArray[np.uint8] | None]] = [[shown] for shown in _shown_inputs(inputs)]
+    for column in columns:
+        for i, signed in enumerate(inputs.as_pictures(column.maps)):
+            # Of a neuron whose switched weights are all 0 the centre and contributions are NaN.
+            drawn = None
+            if np.isfinite(signed).all():
+                drawn = heatmap.heatmap(signed[np.newaxis], channels)[0]
+                name = _safe(f"{_stem(inputs, i)}_{column.file_name}.png")
+                _write_heatmap(folder / "heatmaps" / name, drawn)
+            rows[i].append(drawn)
+    _write_overviews(folder, rows, row_titles, ["input", *(one.title for one in columns)])
+
+
+def _heatmaps(inputs: files.ModelInputs, columns: Sequence[_Column]) -> str:
+    count = len(inputs) * len(columns)
+    return "1 heatmap" if count == 1 else f"{count} heatmaps"
 
 
 def _shown_inputs(inputs: files.ModelInputs) -> NDArray[np.uint8]:

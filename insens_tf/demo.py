@@ -2,7 +2,8 @@
 
 `run` needs nothing that is not in the package. It trains the paper's network on the shipped sample
 of MNIST, reports its accuracy, how many of its neurons are active and how exact the switched
-projections are, and draws digits against the gradient and Insens of the layers l = 1, 3, 5.
+projections are, and draws digits against the paper's other methods and Insens of the layers
+l = 1, 3, 5.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 from tqdm import tqdm
 
+from insens_tf.analyzer import create_analyzer
 from insens_tf.heatmap import grid, heatmap, picture
 from insens_tf.network import SwitchedNetwork
 from insens_tf.two_conv import two_conv
@@ -35,6 +37,13 @@ _LEARNING_RATE = 1e-3
 _NEURONS_TO_CHECK = 100
 # The paper counts the poolings as layers too, and gives them no Insens.
 _PAPER_LAYERS = {"conv_1": 1, "conv_2": 3, "dense": 5}
+# What the paper compares Insens with; which rule of LRP it means it does not say.
+_OTHER_METHODS = {
+    "gradient": "gradient",
+    "integrated_gradients": "integrated\ngradients",
+    "deep_taylor": "deep Taylor",
+    "lrp.epsilon": "LRP (epsilon)",
+}
 
 
 class Digits(NamedTuple):
@@ -243,17 +252,14 @@ def run(
     )
 
     frequency = network.activation_frequency(data.x_train, progress=False)
-    omega = network.insens(
-        data.x_test[chosen], list(_PAPER_LAYERS), frequency, progress=sys.stderr.isatty()
-    )
-    figure = _draw(
-        network,
-        data.x_test[chosen],
-        data.y_test[chosen],
-        predicted[chosen],
-        omega,
-        trained_on=len(data.x_train),
-    )
+    x = data.x_test[chosen]
+    maps = {
+        title: create_analyzer(name, model).analyze(x) for name, title in _OTHER_METHODS.items()
+    }
+    omega = network.insens(x, list(_PAPER_LAYERS), frequency, progress=sys.stderr.isatty())
+    for name, number in _PAPER_LAYERS.items():
+        maps[f"Insens, l = {number}\n({name})"] = omega[name]
+    figure = _draw(x, data.y_test[chosen], predicted[chosen], maps, trained_on=len(data.x_train))
     figure.savefig(folder / PICTURE)
     model.save(folder / MODEL)
     (folder / DIGITS).write_bytes(_sample_file().read_bytes())
@@ -263,31 +269,24 @@ def run(
 
 
 def _draw(
-    network: SwitchedNetwork,
     x: NDArray[np.float32],
     labels: NDArray[np.int64],
     predicted: NDArray[np.int64],
-    omega: Any,
+    maps: dict[str, NDArray[np.float32]],
     trained_on: int,
 ) -> Any:
-    logits = network.project(x, network.output.name).weights
-    gradient = logits[np.arange(len(x)), predicted]
-    rows = [picture(x), heatmap(gradient), *(heatmap(omega[name]) for name in _PAPER_LAYERS)]
-    row_titles = [
-        "MNIST digit",
-        "gradient of the\npredicted class",
-        *(f"Insens, l = {number}\n({name})" for name, number in _PAPER_LAYERS.items()),
-    ]
+    rows = [picture(x), *(heatmap(one) for one in maps.values())]
     column_titles = [
         f"{label}" if label == guess else f"{label}, taken for {guess}"
         for label, guess in zip(labels, predicted, strict=True)
     ]
     return grid(
         rows,
-        row_titles,
+        ["MNIST digit", *maps],
         column_titles,
-        title=f"2CONV, trained on {trained_on:,} digits. Red: positive, blue: negative, white: 0, "
-        "each map by its own largest magnitude",
+        title=f"2CONV, trained on {trained_on:,} digits. Gradient to LRP: of the predicted class; "
+        "Insens: of the layer l.\nRed: positive, blue: negative, white: 0, each map by its own "
+        "largest magnitude",
     )
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "load_model",
     "one_line",
     "read_images",
+    "refuse_code",
     "results_folder",
     "scale_names",
     "whole_file",

@@ -19,13 +19,16 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import innvestigate
 import numpy as np
 import pytest
 from PIL import Image
 from tensorflow import keras
 
 from insens_tf import __version__, cli
+from insens_tf.analyzer import create_analyzer
 from insens_tf.insens import SENSITIVITIES, STATES
+from insens_tf.methods import METHODS
 from tests.oracle import Oracle, Reference
 
 SIDE = 8
@@ -172,6 +175,14 @@ def pixels(path: Path) -> np.ndarray:
     return small
 
 
+def frames(rgb: np.ndarray) -> tuple[list[int], list[int]]:
+    """Where the pictures of an overview begin: below and to the right of their frames' corners."""
+    grey = (rgb == 204).all(axis=-1)
+    corners = grey[:-1, :-1] & grey[1:, :-1] & grey[:-1, 1:] & ~grey[1:, 1:]
+    tops, lefts = (np.unique(found) + 1 for found in np.nonzero(corners))
+    return tops.tolist(), lefts.tolist()
+
+
 def assert_drawn(path: Path, expected: np.ndarray) -> None:
     """The PNG at `path` is the map `expected`: white at 0, red and blue where the signs are."""
     rgb = pixels(path).astype(int)
@@ -285,6 +296,176 @@ def test_analyze_draws_insens_as_the_oracle_has_it(trained: Trained, tmp_path: P
     assert record["layers"] == ["conv", "dense"]
 
 
+def test_compare_draws_the_maps_of_the_analyzers(trained: Trained, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    done = run(
+        *("compare", trained.model, trained.pictures, "--methods", "gradient,smoothgrad"),
+        *("--methods", "insens, lrp.epsilon", "--layer", "conv", "--layer", "-1"),
+        *("--frequency-from", trained.arrays, "--out", str(out)),
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"Read 40 images .* \(x_train\)", done.stdout)
+    assert done.stdout.splitlines()[-1] == (
+        f"Wrote maps.npz, 15 heatmaps and an overview to {out}."
+    )
+    assert os.listdir(tmp_path) == ["results"]
+    files = ["frequency.npz", "heatmaps", "maps.npz", "overview.png", "run.json"]
+    assert sorted(os.listdir(out)) == files
+    assert len(os.listdir(out / "heatmaps")) == 15
+    model = keras.models.load_model(trained.model)
+    x = trained.images[..., np.newaxis].astype(np.float32) / np.float32(255)
+    expected = {
+        "gradient": create_analyzer("gradient", model).analyze(x),
+        "smoothgrad": create_analyzer("smoothgrad", model, seed=0).analyze(x),
+        "lrp.epsilon": create_analyzer("lrp.epsilon", model).analyze(x),
+    }
+    file_names = {name: name for name in expected}
+    for index, layer in enumerate(["conv", "dense"]):
+        frequency = trained.training_references[layer].count / 40
+        expected[f"insens/{layer}"] = trained.references[layer].insens(frequency)
+        file_names[f"insens/{layer}"] = f"insens_{index}_{layer}"
+    outputs = model(x).numpy()
+    with np.load(out / "maps.npz", allow_pickle=False) as arrays:
+        assert {*arrays} - {*expected} == {
+            *("names", "x", "outputs", "predicted_class", "probability")
+        }
+        assert arrays["names"].tolist() == ["bar_0.png", "bar_1.png", "bar_2.png"]
+        assert np.array_equal(arrays["x"], x)
+        assert np.array_equal(arrays["predicted_class"], outputs.argmax(axis=1))
+        assert np.allclose(arrays["probability"], outputs.max(axis=1), atol=1e-6)
+        for key, maps in expected.items():
+            assert np.allclose(arrays[key], maps, atol=1e-5 * np.abs(maps).max())
+            for i in range(3):
+                path = out / "heatmaps" / f"{i}_bar_{i}_{file_names[key]}.png"
+                assert_drawn(path, arrays[key][i, ..., 0])
+    overview = np.asarray(Image.open(out / "overview.png").convert("RGB"))
+    rows, columns = frames(overview)
+    assert (len(rows), len(columns)) == (3, 6)
+    keys = ["gradient", "smoothgrad", "insens/conv", "insens/dense", "lrp.epsilon"]
+    factor = 112 // SIDE  # 112 screen pixels are what a picture takes
+    for i, top in enumerate(rows):
+        for left, key in zip(columns[1:], keys, strict=True):
+            small = pixels(out / "heatmaps" / f"{i}_bar_{i}_{file_names[key]}.png")
+            shown = overview[top : top + factor * SIDE, left : left + factor * SIDE]
+            assert np.array_equal(shown[factor // 2 :: factor, factor // 2 :: factor], small)
+    record = json.loads((out / "run.json").read_text())
+    assert record["methods"] == ["gradient", "smoothgrad", "insens", "lrp.epsilon"]
+    assert record["layers"] == ["conv", "dense"]
+
+
+def test_compare_draws_the_methods_of_the_paper(
+    call: Any, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Any] = []
+
+    def keep(_: Path, *titles_and_rows: Any) -> None:
+        written.extend(titles_and_rows)
+
+    monkeypatch.setattr(cli, "_write_overviews", keep)
+    out = tmp_path / "results"
+    done = call("compare", trained.model, trained.pictures, "--out", str(out))
+    assert done.code == 0
+    assert "every neuron weighs the same" in done.out
+    _, row_titles, column_titles = written
+    outputs = keras.models.load_model(trained.model)(trained.images[..., np.newaxis] / 255).numpy()
+    assert row_titles == [
+        f"bar_{i}.png\nclass {row.argmax()}, {row.max():.1%}" for i, row in enumerate(outputs)
+    ]
+    paper = ["gradient", "integrated_gradients", "deep_taylor", "lrp.epsilon"]
+    assert column_titles == ["input", *paper, "Insens dense"]
+    with np.load(out / "maps.npz") as arrays:
+        found = arrays["insens/dense"]
+        assert np.allclose(found, trained.references["dense"].insens(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("activation", "units", "title"),
+    [
+        ("softmax", 3, "class 2, 66.5%"),  # of the logits 0, 1, 2
+        ("linear", 3, "class 2, 66.5%"),
+        ("sigmoid", 3, "class 2, output 0.881"),  # independent classes
+        ("linear", 1, "class 0, output 0.5"),
+    ],
+)
+def test_the_probability_is_the_models_or_the_softmax_of_its_logits(
+    call: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    activation: str,
+    units: int,
+    title: str,
+) -> None:
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(units, activation)]
+    )
+    bias = np.arange(units, dtype=np.float32) if units > 1 else np.array([0.5], np.float32)
+    model.layers[-1].set_weights([np.zeros((16, units), np.float32), bias])
+    model.save(tmp_path / "constant.keras")
+    np.save(tmp_path / "x.npy", np.ones((2, 4, 4), np.float32))
+    titles: list[str] = []
+    monkeypatch.setattr(cli, "_write_overviews", lambda _, __, rows, ___: titles.extend(rows))
+    paths = [str(tmp_path / name) for name in ("constant.keras", "x.npy", "out")]
+    assert call("compare", *paths[:2], "--methods", "gradient", "--out", paths[2]).code == 0
+    assert titles == [f"image {i}\n{title}" for i in range(2)]
+
+
+def test_failing_methods_are_left_out_when_asked(
+    call: Any, mistaken: Trained, tmp_path: Path
+) -> None:
+    out = tmp_path / "results"
+    done = call(
+        *("compare", str(mistaken.folder / "leaky.keras"), mistaken.arrays, "--skip-failing"),
+        *("--methods", "deep_taylor,lrp.alpha_beta,gradient", "--out", str(out)),
+    )
+    assert done.code == 0
+    first, second = done.err.splitlines()
+    assert re.match(r"insens-tf: left out lrp\.alpha_beta: it needs alpha or beta", first)
+    assert re.match(r"insens-tf: left out deep_taylor: .*cannot analyse.*leaky_re_lu", second)
+    assert len(os.listdir(out / "heatmaps")) == 3
+    with np.load(out / "maps.npz") as arrays:
+        assert "gradient" in arrays
+        assert "deep_taylor" not in arrays
+    none = call(
+        *("compare", str(mistaken.folder / "leaky.keras"), mistaken.arrays, "--skip-failing"),
+        *("--methods", "deep_taylor", "--out", str(tmp_path / "none")),
+    )
+    assert none.code == 1
+    assert none.err.splitlines()[-1] == "insens-tf: error: no method is left to draw"
+    assert os.listdir(tmp_path) == ["results"]
+
+
+def test_what_the_library_warns_of_is_said_in_one_line(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, name="logits")]
+    )
+    model.layers[-1].set_weights([np.zeros((16, 2), np.float32), -np.ones(2, np.float32)])
+    model.save(tmp_path / "negative.keras")
+    np.save(tmp_path / "x.npy", np.ones((1, 4, 4), np.float32))
+    paths = [str(tmp_path / name) for name in ("negative.keras", "x.npy", "out")]
+    arguments = ("--methods", "deep_taylor,switched.centre", "--out", paths[2])
+    done = call("compare", *paths[:2], *arguments)
+    assert done.code == 0
+    empty, undefined = done.err.splitlines()
+    assert re.match("insens-tf: warning: 'deep_taylor': 1 of 1 maps are all zero", empty)
+    assert re.match("insens-tf: warning: 1 of 1 maps are NaN", undefined)
+    # What is not defined is not drawn.
+    assert os.listdir(tmp_path / "out" / "heatmaps") == ["0_deep_taylor.png"]
+
+
+def test_methods_lists_every_name_that_create_analyzer_knows(call: Any) -> None:
+    done = call("methods")
+    assert (done.code, done.err) == (0, "")
+    assert set(METHODS) == set(innvestigate.analyzer.analyzers)
+    said = " ".join(done.out.split())
+    for name, method in METHODS.items():
+        assert f"\n  {name}" in done.out
+        assert f"{name} {method.description}" in said
+        assert method.source in said
+
+
 @pytest.mark.parametrize("name", ["tiny.h5", "tiny_saved_model"])
 def test_other_formats_of_the_model_do_too(call: Any, trained: Trained, name: str) -> None:
     arguments = ("--layer", "logits", "--neuron", "all")
@@ -385,12 +566,21 @@ def test_earlier_results_are_replaced_only_when_asked(
 
 # --- help and version ---------------------------------------------------------------------------
 
+NAMES = ("layers", "project", "analyze", "compare", "methods", "demo")
+
 
 def test_help_and_mistakes_answer_without_tensorflow() -> None:
     program = """
 import sys
 from insens_tf.cli import main
-for arguments in (["--help"], ["--version"], ["analyze", "--help"], ["layers", "nowhere.keras"]):
+for arguments in (
+    ["--help"],
+    ["--version"],
+    ["analyze", "--help"],
+    ["methods"],
+    ["layers", "nowhere.keras"],
+    ["compare", "nowhere.keras", "x.npy", "--methods", "gradent", "--out", "out"],
+):
     main(arguments)
 sys.exit("tensorflow" in sys.modules)
 """
@@ -404,12 +594,12 @@ sys.exit("tensorflow" in sys.modules)
     )
     assert done.returncode == 0
     assert f"insens-tf {__version__}" in done.stdout
-    for name in ("layers", "project", "analyze", "demo"):
+    for name in NAMES:
         assert f"\n  {name} " in done.stdout
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.count("\n") == 2
 
 
-@pytest.mark.parametrize("name", ["layers", "project", "analyze", "demo"])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_help_with_examples(call: Any, name: str) -> None:
     done = call(name, "--help")
     assert (done.code, done.err) == (0, "")
@@ -496,6 +686,43 @@ MISTAKES = {
         ["analyze", "{model}", "{arrays}", "--frequency-key", "x", "--out", "{folder}/out"],
         "--frequency-from, which is missing",
     ),
+    "no such method": (
+        ["compare", "{model}", "{arrays}", "--methods", "deeptaylor", "--out", "{folder}/out"],
+        "deeptaylor: no such method, did you mean deep_taylor",
+    ),
+    "a method that needs arguments": (
+        ["compare", "{model}", "{arrays}", "--methods", "lrp", "--out", "{folder}/out"],
+        "method lrp: it needs rule",
+    ),
+    "a method that cannot be used": (
+        [
+            *("compare", "{folder}/leaky.keras", "{arrays}"),
+            *("--methods", "gradient,deep_taylor", "--out", "{folder}/out"),
+        ],
+        "method deep_taylor: .*cannot analyse.*leaky_re_lu.*--skip-failing leaves it out",
+    ),
+    "no Insens of this model": (
+        [
+            *("compare", "{folder}/tanh.keras", "{arrays}", "--methods", "gradient,insens"),
+            *("--out", "{folder}/out"),
+        ],
+        "method insens: .*tanh.*--skip-failing leaves it out",
+    ),
+    "a layer without Insens": (
+        [
+            *("compare", "{model}", "{arrays}", "--methods", "gradient"),
+            *("--layer", "dense", "--out", "{folder}/out"),
+        ],
+        "for insens, which is not drawn",
+    ),
+    "no such layer to compare": (
+        ["compare", "{model}", "{arrays}", "--layer", "dens", "--out", "{folder}/out"],
+        r"'dens'.*'conv'.*'dense'",
+    ),
+    "a model of two inputs": (
+        ["compare", "{folder}/two.keras", "{arrays}", "--out", "{folder}/out"],
+        "one input and one output",
+    ),
     "results over other files": (
         ["analyze", "{model}", "{arrays}", "--out", "{pictures}", "--overwrite"],
         "holds other files",
@@ -530,6 +757,17 @@ def mistaken(trained: Trained) -> Trained:
             layers.Dense(2),
         ]
     ).save(folder / "tanh.keras")
+    keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Flatten(),
+            layers.Dense(3),
+            layers.LeakyReLU(name="leaky_re_lu"),
+            layers.Dense(2),
+        ]
+    ).save(folder / "leaky.keras")
+    ends = [keras.Input((8, 8, 1)), keras.Input((8, 8, 1))]
+    keras.Model(ends, layers.Flatten()(layers.Add()(ends))).save(folder / "two.keras")
     return trained
 
 
@@ -558,8 +796,13 @@ def test_a_process_fails_with_one_line_and_a_code(mistaken: Trained, mistake: st
     assert_refused(done.returncode, done.stderr, message)
 
 
+@pytest.mark.parametrize("command", [("analyze",), ("compare", "--methods", "insens,gradient")])
 def test_results_do_not_appear_by_halves(
-    call: Any, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Any,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         assert any(name.endswith(".part") for name in os.listdir(tmp_path))
@@ -567,7 +810,7 @@ def test_results_do_not_appear_by_halves(
 
     monkeypatch.setattr(cli, "_write_overviews", fail)
     arguments = ("--layer", "dense", "--out", str(tmp_path / "results"))
-    done = call("analyze", trained.model, trained.arrays, *arguments)
+    done = call(*command, trained.model, trained.arrays, *arguments)
     assert_refused(done.code, done.err, "cannot be written: No space left on device")
     assert os.listdir(tmp_path) == []
 

@@ -230,9 +230,7 @@ def project(
             "take them in chunks from iterate_projections, or build the SwitchedNetwork with a "
             "larger memory_budget"
         )
-    activity, switched = weights(x, neurons)
-    indices = np.stack(np.unravel_index(neurons, layer.shape), axis=-1)
-    return Projection(layer, indices, x, slice(0, len(x)), activity, switched)
+    return _projected(weights, layer, x, slice(0, len(x)), neurons)
 
 
 def iterate_projections(
@@ -246,9 +244,14 @@ def iterate_projections(
     one = x[0].size * x.dtype.itemsize * MAPS
     pairs = max(1, memory_budget // one)
     for rows in slices(len(x), max(1, pairs // len(neurons))):
-        part = x[rows]
-        for columns in slices(len(neurons), max(1, pairs // len(part))):
-            chosen = neurons[columns]
-            activity, switched = weights(part, chosen)
-            indices = np.stack(np.unravel_index(chosen, layer.shape), axis=-1)
-            yield Projection(layer, indices, part, rows, activity, switched)
+        for columns in slices(len(neurons), max(1, pairs // (rows.stop - rows.start))):
+            yield _projected(weights, layer, x, rows, neurons[columns])
+
+
+def _projected(
+    weights: SwitchedWeights, layer: HiddenLayer, x: np.ndarray, rows: slice, neurons: np.ndarray
+) -> Projection:
+    part = x[rows]
+    activity, switched = weights(part, neurons)
+    indices = np.stack(np.unravel_index(neurons, layer.shape), axis=-1)
+    return Projection(layer, indices, part, rows, activity, switched)

@@ -140,6 +140,11 @@ class _Sweep:
         self.layouts = found
         self.dtype = graph.dtype
         self._plan(graph)
+        self.pooling_weights = {
+            position: self._weights(operation)
+            for position in self.ancestors
+            if isinstance(operation := self.operations[position], graphs.Pooling)
+        }
         self.steps = {
             position: step
             for position in self.ancestors
@@ -295,7 +300,7 @@ class _Sweep:
             case graphs.MaxPooling() if isinstance(
                 self.operations[operation.operands[0]], graphs.Gate
             ):
-                return tf.not_equal(tf.add_n(self._weights(operation)), 0)
+                return tf.not_equal(tf.add_n(self.pooling_weights[position]), 0)
             case graphs.Reshape():
                 carries = self._carries(operation.operands[0])
                 return None if carries is None else tf.reshape(carries, operation.shape)
@@ -400,7 +405,7 @@ class _Sweep:
         layout = self.layouts[position]
         below = self.layouts[operation.operands[0]]
         windows = operation.locality.windows or ()
-        weights = [_Cropped(self, weight, layout) for weight in self._weights(operation)]
+        weights = [_Cropped(self, weight, layout) for weight in self.pooling_weights[position]]
         down, right = (window.stride for window in windows)
         rows, columns = below.rows.merged(down), below.columns.merged(right)
         first_row = layout.rows.start * down - windows[0].padding - rows.start

@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from insens_tf.activation_frequency import ActivationFrequency
     from insens_tf.analyzer import UnfittedWarning, create_analyzer
     from insens_tf.errors import NoHiddenLayerError, UnreadableModelError
+    from insens_tf.estimate import InsensEstimate
     from insens_tf.layers import HiddenLayer
     from insens_tf.network import SwitchedNetwork
+    from insens_tf.plan import Plan
     from insens_tf.projections import Projection
 
 __all__ = [
     "ActivationFrequency",
     "HiddenLayer",
+    "InsensEstimate",
     "NoHiddenLayerError",
+    "Plan",
     "Projection",
     "SwitchedNetwork",
     "UnfittedWarning",
@@ -34,7 +38,9 @@ __version__ = "0.1.0"
 _MODULES = {
     "ActivationFrequency": "activation_frequency",
     "HiddenLayer": "layers",
+    "InsensEstimate": "estimate",
     "NoHiddenLayerError": "errors",
+    "Plan": "plan",
     "Projection": "projections",
     "SwitchedNetwork": "network",
     "UnfittedWarning": "analyzer",

@@ -9,8 +9,9 @@ them and the whole graph is one affine map.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 __all__ = [
+    "ELEMENT_WORK",
     "POINTWISE",
     "WHOLE",
     "Add",
@@ -40,6 +42,15 @@ __all__ = [
     "Window",
     "ZeroPadding",
 ]
+
+
+# What an element costs that is read, changed and written, and what a multiplication of a
+# convolution does: in multiplications of a large matrix product, measured on two cores.
+ELEMENT_WORK = 20.0
+CONVOLUTION_WORK = 2.0
+
+# Below as many, TensorFlow's convolutions are slow.
+FEW_CHANNELS = 8
 
 
 @dataclass(frozen=True)
@@ -145,13 +156,35 @@ class Operation(ABC):
         return int(np.prod(self.shape))
 
     @property
-    def multiplications(self) -> int:
-        """About how many multiplications it takes to evaluate it for one input."""
-        return self.size
+    def work(self) -> float:
+        """About how long it takes to evaluate it for one input.
+
+        In multiplications of a large matrix product.
+        """
+        return ELEMENT_WORK * self.size
 
     @abstractmethod
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         """Return the value, (batch, *shape), for the values of the operands."""
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        """Return what takes gradients at this operation's value back to its operands.
+
+        With the state held that it has at the operands' `values` for one input, (1, *shape) each:
+        from gradients (count, *shape) to a list of (count, *operand shape). This one, by automatic
+        differentiation, is right for every operation; others are faster.
+        """
+
+        def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
+            operands = [tf.repeat(value, tf.shape(gradient)[0], axis=0) for value in values]
+            with tf.GradientTape() as tape:
+                tape.watch(operands)
+                result = self(*operands)
+            return tape.gradient(
+                result, operands, gradient, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+
+        return backward
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +207,8 @@ class Matrix(Operation):
         return POINTWISE
 
     @property
-    def multiplications(self) -> int:
-        return self.size * int(self.kernel.shape[0])
+    def work(self) -> float:
+        return super().work + self.size * int(self.kernel.shape[0])
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
@@ -197,8 +230,8 @@ class Convolution(Operation):
     operand_shape: tuple[int, ...]
 
     @property
-    def multiplications(self) -> int:
-        return self.size * int(np.prod(self.kernel.shape[:-1]))
+    def work(self) -> float:
+        return super().work + CONVOLUTION_WORK * self.size * int(np.prod(self.kernel.shape[:-1]))
 
     @property
     def locality(self) -> Locality:
@@ -211,6 +244,23 @@ class Convolution(Operation):
                 )
             )
         )
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        if self.strides != (1, 1) or self.groups > 1 or self.operand_shape[-1] < FEW_CHANNELS:
+            return super().transposed(*values)
+        # TensorFlow's gradient of a convolution is slower than the convolution that it is.
+        kernel = tf.reverse(tf.convert_to_tensor(self.kernel), [0, 1])
+        kernel = tf.transpose(kernel, (0, 1, 3, 2))
+        paddings = [[0, 0]]
+        for window, below, above in zip(
+            self.locality.windows or (), self.operand_shape, self.shape
+        ):
+            before = window.size - 1 - window.padding
+            paddings.append([before, below + window.size - 1 - above - before])
+        paddings.append([0, 0])
+        return lambda gradient: [
+            tf.nn.conv2d(gradient, kernel, 1, paddings, dilations=self.dilation)
+        ]
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
@@ -311,6 +361,10 @@ class Gate(Operation):
             above = tf.where(value >= self.ceiling, tf.zeros_like(value), above)
         return tf.where(value > 0, above, tf.cast(self.negative_slope, value.dtype))
 
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        slope = self.slope(*values)
+        return lambda gradient: [gradient * slope]
+
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         # A saturated neuron has slope 0 and an offset; elsewhere the piece goes through 0.
@@ -346,6 +400,32 @@ class MaxPooling(Pooling):
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         return tf.nn.max_pool2d(value, self.window, self.strides, self.padding.upper())
+
+    def winners(self, value: tf.Tensor) -> tf.Tensor:
+        """Return which element wins each window: flat indices into the operand, int64."""
+        _, winners = tf.nn.max_pool_with_argmax(
+            value, self.window, self.strides, self.padding.upper()
+        )
+        return winners
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        (down, right), (rows, columns, channels) = self.window, self.shape
+        whole = (rows * down, columns * right, channels)
+        if self.window != self.strides or whole != self.operand_shape:
+            return super().transposed(*values)
+        # Windows side by side: a product with who wins is much faster than TensorFlow's gradient.
+        winners = tf.cast(self.winners(*values), tf.int32)
+        winners = tf.reshape(winners, (1, rows, 1, columns, channels))
+        winners = tf.reshape(tf.tile(winners, (1, 1, down, 1, right)), (1, *whole))
+        places = tf.reshape(tf.range(math.prod(whole)), (1, *whole))
+        wins = tf.cast(tf.equal(winners, places), values[0].dtype)
+
+        def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
+            gradient = tf.reshape(gradient, (-1, rows, 1, columns, channels))
+            spread = tf.tile(gradient, (1, 1, down, 1, right))
+            return [tf.reshape(spread, (-1, *whole)) * wins]
+
+        return backward
 
 
 class AveragePooling(Pooling):
@@ -432,15 +512,43 @@ class Graph:
                 values[position] = operation(*(values[operand] for operand in operation.operands))
         return [values[position] for position in positions]
 
+    def transposed(
+        self, x: tf.Tensor, position: int
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        """Evaluate one input, (1, *input_shape), and return what takes gradients back to it.
+
+        The value at `position`, (1, *shape), and a function from gradients there, (count, *shape),
+        to those at the input, (count, *input_shape), with the state held.
+        """
+        ancestors = self.ancestors([position])
+        values = dict(zip(ancestors, self.values(x, ancestors)))
+        steps = {
+            ancestor: operation.transposed(*(values[operand] for operand in operation.operands))
+            for ancestor in reversed(ancestors[1:])
+            if (operation := self.operations[ancestor])
+        }
+
+        def backward(gradient: tf.Tensor) -> tf.Tensor:
+            gradients = {position: [gradient]}
+            for ancestor, step in steps.items():
+                above = gradients.pop(ancestor)
+                parts = step(above[0] if len(above) == 1 else tf.add_n(above))
+                for operand, part in zip(self.operations[ancestor].operands, parts):
+                    gradients.setdefault(operand, []).append(part)
+            return tf.add_n(gradients[0])
+
+        return values[position], backward
+
     def elements(self, positions: Sequence[int]) -> int:
         """Return how many numbers one input's values are, all the way up to `positions`."""
         return sum(self.operations[position].size for position in self.ancestors(positions))
 
-    def multiplications(self, positions: Sequence[int]) -> int:
-        """Return about how many multiplications it takes to evaluate `positions` for one input."""
-        return sum(
-            self.operations[position].multiplications for position in self.ancestors(positions)
-        )
+    def work(self, positions: Sequence[int]) -> float:
+        """Return about how long it takes to evaluate `positions` for one input.
+
+        In multiplications of a large matrix product.
+        """
+        return sum(self.operations[position].work for position in self.ancestors(positions))
 
     def receptive_field(self, position: int) -> ReceptiveField:
         """Return the block of the input that a neuron at `position` of the graph sees."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms import Way
 
-__all__ = ["SENSITIVITIES", "STATES", "Insens", "checked_frequency"]
+__all__ = ["SENSITIVITIES", "STATES", "Insens", "backward_product", "checked_frequency"]
 
 STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "inactive": lambda activity: activity <= 0,
@@ -37,28 +38,19 @@ class Insens:
     ----------
     graph : Graph
     layers : sequence of HiddenLayer
-    row_norms : sequence of Way
-        What computes w w, each of some of the layers.
     memory_budget : int
         In bytes.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        layers: Sequence[HiddenLayer],
-        row_norms: Sequence[Way],
-        memory_budget: int,
-    ) -> None:
+    def __init__(self, graph: Graph, layers: Sequence[HiddenLayer], memory_budget: int) -> None:
         self._layers = tuple(layers)
-        self._row_norms = tuple(row_norms)
         positions = [layer.position for layer in layers]
         self._inputs_at_a_time = at_a_time(graph, positions, memory_budget)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         self._activities = Compiled(lambda x: graph.values(x, positions), [image])
         self._backward = {
             layer: Compiled(
-                lambda x, seed, position=layer.position: _product(graph, position, x, seed),
+                partial(backward_product, graph, layer.position),
                 [image, tf.TensorSpec((None, *layer.shape), graph.dtype)],
             )
             for layer in layers
@@ -70,6 +62,7 @@ class Insens:
         frequencies: Sequence[np.ndarray | None],
         state: str,
         sensitivity: str,
+        row_norms: Sequence[Way],
         advance: Callable[[float], None],
     ) -> list[np.ndarray]:
         """Return Omega of each layer, (n, *input_shape).
@@ -81,6 +74,8 @@ class Insens:
             m/N, one a layer, of the layer's shape; None: all ones.
         state : {"inactive", "active", "all"}
         sensitivity : {"centre", "activity"}
+        row_norms : sequence of Way
+            What computes w w, each of some of the layers.
         advance : callable
             Called with the number of inputs' worth of work done since.
         """
@@ -93,7 +88,7 @@ class Insens:
                 for activity, frequency in zip(activities, frequencies)
             ]
             if sensitivity == "centre":
-                scales = self._reciprocal_norms(part, weights, advance)
+                scales = self._reciprocal_norms(part, weights, row_norms, advance)
             else:
                 scales = [np.ones(1)] * len(weights)
                 advance(len(part))
@@ -104,13 +99,17 @@ class Insens:
         return maps
 
     def _reciprocal_norms(
-        self, x: np.ndarray, weights: Sequence[np.ndarray], advance: Callable[[float], None]
+        self,
+        x: np.ndarray,
+        weights: Sequence[np.ndarray],
+        row_norms: Sequence[Way],
+        advance: Callable[[float], None],
     ) -> list[np.ndarray]:
         """Return 1 / (w w) of each layer's neurons whose weight is not 0, and 0 elsewhere."""
         needed = {layer.position: weight != 0 for layer, weight in zip(self._layers, weights)}
         total = sum(int(mask.sum()) for mask in needed.values())
         norms: dict[int, np.ndarray] = {}
-        for way in self._row_norms:
+        for way in row_norms:
             mine = {position: needed[position] for position in way.positions}
             share = len(x) * sum(int(mask.sum()) for mask in mine.values()) / max(1, total)
             norms |= way(x, mine, _scaled(advance, share))
@@ -127,7 +126,8 @@ def _scaled(advance: Callable[[float], None], share: float) -> Callable[[float],
     return lambda done: advance(done * share)
 
 
-def _product(graph: Graph, position: int, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def backward_product(graph: Graph, position: int, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Return the sum over neurons of seed * w, (n, *input_shape), for seeds (n, *layer shape)."""
     with tf.GradientTape() as tape:
         tape.watch(x)
         (value,) = graph.values(x, [position])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, overload
 
 import numpy as np
@@ -11,18 +14,20 @@ from tqdm.auto import tqdm
 
 from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter, batches_of
 from insens_tf.chunks import at_a_time, slices
+from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
 from insens_tf.insens import SENSITIVITIES, STATES, Insens, checked_frequency
 from insens_tf.layers import HiddenLayer, Layers
+from insens_tf.plan import Plan, expected_needed, plan
 from insens_tf.projections import (
     Projection,
-    SwitchedWeights,
     chosen_neurons,
     iterate_projections,
     project,
 )
 from insens_tf.reading import read
-from insens_tf.row_norms import WAYS, choose
+from insens_tf.row_norms import WAYS, Choice, Way, choose
+from insens_tf.switched_weights import SwitchedWeights
 
 __all__ = ["SwitchedNetwork"]
 
@@ -294,30 +299,181 @@ class SwitchedNetwork:
         _one_of("sensitivity", sensitivity, SENSITIVITIES)
         if way is not None:
             _one_of("way", way, WAYS)
-        positions = [one.position for one in layers]
+        choice = self._choice(expected_needed(layers, frequencies, state), way)
+        ways = [self._way(name, positions) for name, positions in choice.groups.items()]
         compiled = self._cached(
-            ("insens", way, *positions),
-            lambda: Insens(
+            ("insens", *layers), lambda: Insens(self._graph, layers, self.memory_budget)
+        )
+        with _progress("Insens", len(inputs), progress) as advance:
+            maps = compiled(inputs, frequencies, state, sensitivity, ways, advance)
+        return maps[0] if single else {one.name: omega for one, omega in zip(layers, maps)}
+
+    @overload
+    def estimate_insens(
+        self,
+        x: Any,
+        layer: str | int | HiddenLayer,
+        frequency: Any = None,
+        *,
+        probes: int = 64,
+        seed: int = 0,
+        state: str = "inactive",
+        progress: bool = True,
+    ) -> InsensEstimate: ...
+
+    @overload
+    def estimate_insens(
+        self,
+        x: Any,
+        layer: list[Any] | tuple[Any, ...],
+        frequency: Any = None,
+        *,
+        probes: int = 64,
+        seed: int = 0,
+        state: str = "inactive",
+        progress: bool = True,
+    ) -> dict[str, InsensEstimate]: ...
+
+    def estimate_insens(
+        self,
+        x: Any,
+        layer: Any,
+        frequency: Any = None,
+        *,
+        probes: int = 64,
+        seed: int = 0,
+        state: str = "inactive",
+        progress: bool = True,
+    ) -> InsensEstimate | dict[str, InsensEstimate]:
+        """Return an estimate of Insens from random probes, and its error.
+
+        For networks where `insens` costs minutes, and never taken instead of it unasked. A probe
+        costs about one gradient of the network, however many neurons and layers there are; the
+        maps and their errors cost nine more a layer.
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape)
+            The inputs.
+        layer : str, int, HiddenLayer, Keras layer, or list of them
+            One hidden layer, or several from the same probes.
+        frequency : mapping of str to array, or array of the layer's shape, optional
+            m/N in 0..1, as `activation_frequency` returns it. None: every neuron weighs 1.
+        probes : int
+            How many, at least 16. The error falls with their square root.
+        seed : int
+            What the probes are drawn from, at least 0. The same one gives the same estimate (to
+            rounding) of an input in any batch and under any memory budget.
+        state : {"inactive", "active", "all"}
+            Which neurons are summed over; the paper's is "inactive", v <= 0.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        InsensEstimate, or dict of str to such for a list
+            omega and standard_error, (n, *input_shape) each, and relative_error, (n,).
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong; the message says what was expected.
+
+        Notes
+        -----
+        1 / (w w) is estimated as (k - 2) / sum over k probes z of (w z)^2. With z standard normal
+        that has no bias. The standard error is a jackknife over groups of probes.
+        """
+        layers, single = self._chosen(layer)
+        inputs = self._checked_inputs(x)
+        frequencies = checked_frequency(frequency, layers, single=single)
+        _one_of("state", state, STATES)
+        check_sampling(probes, seed)
+        compiled = self._cached(
+            ("estimate", *layers), lambda: Estimator(self._graph, layers, self.memory_budget)
+        )
+        with _progress("Insens, estimated", len(inputs), progress) as advance:
+            estimates = compiled(inputs, frequencies, state, probes, seed, advance)
+        if single:
+            return estimates[0]
+        return {one.name: estimate for one, estimate in zip(layers, estimates)}
+
+    def plan(
+        self,
+        x_shape: Sequence[int] | None = None,
+        layer: Any = None,
+        frequency: Any = None,
+        *,
+        state: str = "inactive",
+        way: str | None = None,
+    ) -> Plan:
+        """Return what `insens` would do with the same arguments, and about what it would take.
+
+        Parameters
+        ----------
+        x_shape : sequence of int, optional
+            The shape of the inputs, (n, *input_shape); None: of one input.
+        layer : str, int, HiddenLayer, Keras layer, or list of them, optional
+            One hidden layer, or several in one sweep; None: every one.
+        frequency, state, way
+            As for `insens`.
+
+        Returns
+        -------
+        Plan
+            Prints as a table: for each layer the neurons that an input is expected to need, the
+            way, the estimated time (in gradients of the network) and memory.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong; the message says what was expected.
+        """
+        inputs = self._inputs_in(x_shape)
+        layers, single = self._chosen(list(self.layers) if layer is None else layer)
+        frequencies = checked_frequency(frequency, layers, single=single)
+        _one_of("state", state, STATES)
+        if way is not None:
+            _one_of("way", way, WAYS)
+        needed = expected_needed(layers, frequencies, state)
+        choice = self._choice(needed, way)
+        return plan(self._graph, layers, self.output, needed, choice, inputs)
+
+    def _inputs_in(self, x_shape: Any) -> int:
+        """Return how many inputs an array of this shape holds."""
+        if x_shape is None:
+            return 1
+        try:
+            shape = tuple(operator.index(size) for size in x_shape)
+        except TypeError:
+            shape = ()
+        if shape[1:] != self.input_shape or not shape or shape[0] < 1:
+            expected = f"{('n', *self.input_shape)}".replace("'", "")
+            raise ValueError(
+                f"x_shape={x_shape!r}: expected the shape of a batch of inputs, {expected}, such "
+                "as x.shape"
+            )
+        return shape[0]
+
+    def _choice(self, needed: Mapping[int, float], way: str | None) -> Choice:
+        # By the share that is needed, in 64 steps: another frequency is seldom another choice.
+        sizes = {position: self._graph.operations[position].size for position in needed}
+        steps = {one: math.ceil(64 * count / sizes[one]) for one, count in needed.items()}
+        return self._cached(
+            ("choice", way, *steps.items()),
+            lambda: choose(
                 self._graph,
-                layers,
-                choose(self._graph, positions, self.memory_budget, way),
+                {one: step / 64 * sizes[one] for one, step in steps.items()},
                 self.memory_budget,
+                way,
             ),
         )
-        with tqdm(
-            desc="Insens",
-            total=len(inputs),
-            delay=PATIENCE_IN_SECONDS,
-            disable=not progress,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
-        ) as bar:
 
-            def advance(done: float) -> None:
-                # Shares of 1 may add up to a little more.
-                bar.update(min(done, len(inputs) - bar.n))
-
-            maps = compiled(inputs, frequencies, state, sensitivity, advance)
-        return maps[0] if single else {one.name: omega for one, omega in zip(layers, maps)}
+    def _way(self, name: str, positions: tuple[int, ...]) -> Way:
+        return self._cached(
+            ("way", name, positions),
+            lambda: WAYS[name](self._graph, positions, self.memory_budget),
+        )
 
     def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:
         (found,), _ = self._chosen([layer], output=True)
@@ -377,6 +533,24 @@ class SwitchedNetwork:
         if key not in self._compiled:
             self._compiled[key] = make()
         return self._compiled[key]
+
+
+@contextmanager
+def _progress(what: str, inputs: int, shown: bool) -> Iterator[Callable[[float], None]]:
+    """Show how far the work is; yields what is to be told of inputs' worth of work done since."""
+    with tqdm(
+        desc=what,
+        total=inputs,
+        delay=PATIENCE_IN_SECONDS,
+        disable=not shown,
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+    ) as bar:
+
+        def advance(done: float) -> None:
+            # Shares of 1 may add up to a little more.
+            bar.update(min(done, inputs - bar.n))
+
+        yield advance
 
 
 def _one_of(argument: str, value: Any, expected: Sequence[str] | Any) -> None:

@@ -8,14 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from insens_tf.chunks import at_a_time, readable_size, slices
-from insens_tf.execution import Compiled
-from insens_tf.graph import Graph
+from insens_tf.chunks import readable_size, slices
 from insens_tf.layers import HiddenLayer
+from insens_tf.switched_weights import SwitchedWeights
 
-__all__ = ["Projection", "SwitchedWeights", "chosen_neurons", "iterate_projections", "project"]
+__all__ = ["Projection", "chosen_neurons", "iterate_projections", "project"]
 
 # What a projection holds for a neuron and an input: weights, centre and contribution.
 MAPS = 3
@@ -95,62 +93,6 @@ class Projection:
 
     def _flat_weights(self, dtype: type) -> np.ndarray:
         return self.weights.reshape(*self.weights.shape[:2], -1).astype(dtype)
-
-
-class SwitchedWeights:
-    """w of any neurons of one layer, recovered by a tf.GradientTape.
-
-    Inputs are repeated, a row a neuron, and one backward pass from a one-hot seed in each row gives
-    all rows' weights.
-    """
-
-    def __init__(self, graph: Graph, position: int, memory_budget: int) -> None:
-        self._graph = graph
-        self._position = position
-        self.rows_at_a_time = at_a_time(graph, [position], memory_budget)
-        self._compiled = Compiled(
-            self._recover,
-            [
-                tf.TensorSpec((None, *graph.input_shape), graph.dtype),
-                tf.TensorSpec((None,), tf.int64),
-            ],
-        )
-
-    def __call__(self, x: np.ndarray, neurons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return activity (n, k) and weights (n, k, *input_shape).
-
-        Parameters
-        ----------
-        x : numpy.ndarray, shape (n, *input_shape)
-        neurons : numpy.ndarray of int64, shape (k,)
-            Flat indices into the layer.
-        """
-        count = len(x), len(neurons)
-        activity = np.empty(count, x.dtype)
-        weights = np.empty((*count, *self._graph.input_shape), x.dtype)
-        for columns in slices(len(neurons), self.rows_at_a_time):
-            for rows in slices(len(x), max(1, self.rows_at_a_time // len(neurons))):
-                part = self._compiled(x[rows], neurons[columns])
-                activity[rows, columns], weights[rows, columns] = part
-        return activity, weights
-
-    def _recover(self, x: tf.Tensor, neurons: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        inputs, count = tf.shape(x)[0], tf.shape(neurons)[0]
-        repeated = tf.repeat(x, count, axis=0)
-        with tf.GradientTape() as tape:
-            tape.watch(repeated)
-            (value,) = self._graph.values(repeated, [self._position])
-            value = tf.reshape(value, (inputs * count, self._graph.operations[self._position].size))
-        seeds = tf.one_hot(tf.tile(neurons, [inputs]), tf.shape(value)[1], dtype=value.dtype)
-        weights = tape.gradient(
-            value, repeated, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        activity = tf.gather(value, tf.tile(neurons, [inputs]), axis=1, batch_dims=1)
-        shape = tf.stack([inputs, count])
-        return (
-            tf.reshape(activity, shape),
-            tf.reshape(weights, tf.concat([shape, self._graph.input_shape], axis=0)),
-        )
 
 
 def chosen_neurons(layer: HiddenLayer, neurons: Any) -> np.ndarray:

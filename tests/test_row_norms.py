@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import insens_tf
 from insens_tf import HiddenLayer
 from insens_tf.row_norms import WAYS, choose
+from insens_tf.two_conv import two_conv
 from tests.architectures import NAMES
 from tests.conftest import Case, CaseOf
 from tests.oracle import Reference, assert_agrees
+
+BUDGET = 2**29
 
 
 def squared_norms(reference: Reference) -> np.ndarray:
@@ -25,7 +29,7 @@ def possible(this: Case, way: str) -> list[tuple[HiddenLayer, Reference]]:
     return [
         (layer, reference)
         for layer, reference in this.hidden
-        if np.isfinite(WAYS[way].cost(this.network._graph, [layer.position]))
+        if WAYS[way].cost(this.network._graph, {layer.position: 1.0}, BUDGET).is_possible
     ]
 
 
@@ -47,7 +51,7 @@ def test_norms_of_all_layers_at_once(name: str, way: str, case: CaseOf) -> None:
     layers = possible(this, way)
     if not layers:
         return
-    norms = WAYS[way](this.network._graph, [layer.position for layer, _ in layers], 2**29)(
+    norms = WAYS[way](this.network._graph, [layer.position for layer, _ in layers], BUDGET)(
         this.x, {layer.position: np.ones((len(this.x), *layer.shape), bool) for layer, _ in layers}
     )
     for layer, reference in layers:
@@ -76,10 +80,69 @@ def test_the_plain_way_and_the_probes_can_do_everything(name: str, case: CaseOf)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_choice_covers_every_layer_once(name: str, case: CaseOf) -> None:
+def test_the_choice_covers_every_layer(name: str, case: CaseOf) -> None:
     this = case(name, 0)
-    positions = [layer.position for layer in this.network.layers]
+    needed = {layer.position: layer.neurons / 2 for layer in this.network.layers}
     for wanted in (None, "gradient"):
-        ways = choose(this.network._graph, positions, 2**29, wanted)
-        covered = [position for way in ways for position in way.positions]
-        assert sorted(covered) == sorted(positions)
+        choice = choose(this.network._graph, needed, BUDGET, wanted)
+        assert list(choice.ways) == list(needed)
+        assert sorted(one for group in choice.groups.values() for one in group) == sorted(needed)
+        assert wanted is None or set(choice.ways.values()) == {wanted}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_layer_could_go_another_way_for_less(name: str, case: CaseOf) -> None:
+    graph, layers = case(name, 0).network._graph, case(name, 0).network.layers
+
+    def work(ways: dict[int, str]) -> float:
+        return sum(
+            WAYS[way].cost(graph, {p: needed[p] for p in ways if ways[p] == way}, BUDGET).work
+            for way in set(ways.values())
+        )
+
+    for share in (0.01, 0.5, 1.0):
+        needed = {layer.position: share * layer.neurons for layer in layers}
+        choice = choose(graph, needed, BUDGET)
+        assert choice.together.work == pytest.approx(work(choice.ways))
+        for position in needed:
+            for way in WAYS:
+                assert choice.together.work <= work(choice.ways | {position: way}) * (1 + 1e-9)
+
+
+def test_few_needed_neurons_go_backward_and_many_forward() -> None:
+    """A dense layer over an image: each neuron sees all of it, and each needed one is a pass."""
+    model = two_conv((16, 16, 1), 4, filters=(8, 16), units=256, seed=0)
+    network = insens_tf.SwitchedNetwork(model)
+    dense = network.layers[-1]
+    ways = [
+        choose(network._graph, {dense.position: count}, BUDGET).ways[dense.position]
+        for count in (1, 3, 128, 256)
+    ]
+    assert ways == ["backward", "backward", "crops", "crops"]
+
+
+def test_crops_that_do_not_fit_the_budget_are_not_chosen() -> None:
+    model = two_conv((32, 32, 3), 4, seed=0)
+    network = insens_tf.SwitchedNetwork(model)
+    for layer in network.layers:
+        needed = {layer.position: layer.neurons / 2}
+        costs = [
+            WAYS["crops"].cost(network._graph, needed, budget) for budget in (2**29, 2**25, 2**20)
+        ]
+        assert costs[0].is_possible
+        for cost, budget in zip(costs, (2**29, 2**25, 2**20), strict=True):
+            assert not cost.is_possible or cost.memory <= budget
+        # Those of a first convolution are small: all alike, of a pixel each.
+        assert costs[-1].is_possible == (layer.index == 0)
+        assert choose(network._graph, needed, 2**20).ways[layer.position] != "crops"
+
+
+@pytest.mark.parametrize("budget", [2**20, 2**22, 2**24, 2**29])
+def test_the_budget_changes_nothing_but_the_chunks(budget: int) -> None:
+    model = two_conv((20, 22, 2), 4, filters=(6, 8), units=40, seed=1)
+    roomy, tight = (insens_tf.SwitchedNetwork(model, memory_budget=one) for one in (2**31, budget))
+    x = np.random.default_rng(0).random((2, 20, 22, 2))
+    layers = list(roomy.layers)
+    expected, actual = roomy.insens(x, layers), tight.insens(x, [layer.name for layer in layers])
+    for layer in layers:
+        assert_agrees(actual[layer.name], expected[layer.name], 1e-5)

@@ -4,9 +4,7 @@ They are the whole cost of Insens. `Way` is the interface; each module beside th
 get them, all exact, and `choose` picks one by what it costs.
 """
 
-from insens_tf.row_norms.choice import WAYS, choose
-from insens_tf.row_norms.gradient import Gradient
-from insens_tf.row_norms.probes import Probes
-from insens_tf.row_norms.way import Way
+from insens_tf.row_norms.choice import WAYS, Choice, choose
+from insens_tf.row_norms.way import Cost, Way
 
-__all__ = ["WAYS", "Gradient", "Probes", "Way", "choose"]
+__all__ = ["WAYS", "Choice", "Cost", "Way", "choose"]

@@ -2,48 +2,117 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from insens_tf.graph import Graph
 from insens_tf.row_norms.crops import Crops
-from insens_tf.row_norms.gradient import Gradient
+from insens_tf.row_norms.per_neuron import Backward, Gradient
 from insens_tf.row_norms.probes import Probes
 from insens_tf.row_norms.stateless import Stateless
-from insens_tf.row_norms.way import Way
+from insens_tf.row_norms.way import Cost, Way
 
-__all__ = ["WAYS", "choose"]
+__all__ = ["WAYS", "Choice", "choose"]
 
 WAYS: dict[str, type[Way]] = {
     "stateless": Stateless,
     "crops": Crops,
+    "backward": Backward,
     "probes": Probes,
     "gradient": Gradient,
 }
 """The ways there are, by name; a new one has its place here."""
 
 
-def choose(
-    graph: Graph, positions: Sequence[int], memory_budget: int, way: str | None = None
-) -> list[Way]:
-    """Return the ways that together compute the norms of the layers at `positions`.
+@dataclass(frozen=True)
+class Choice:
+    """The ways that were chosen.
 
-    Each layer goes the way that is cheapest for it, or the one that is named.
+    Attributes
+    ----------
+    ways : dict of int to str
+        By layer, as a position in the graph: the name of its way.
+    alone : dict of int to Cost
+        What each layer costs by itself.
+    together : Cost
+        What all of them cost: layers that go the same way share its work.
+    """
+
+    ways: dict[int, str]
+    alone: dict[int, Cost]
+    together: Cost
+
+    @property
+    def groups(self) -> dict[str, tuple[int, ...]]:
+        """The layers of each way."""
+        return _groups(self.ways)
+
+
+def choose(
+    graph: Graph, needed: Mapping[int, float], memory_budget: int, way: str | None = None
+) -> Choice:
+    """Choose the way that each layer is to go.
+
+    Each first goes the way that is cheapest for it alone, then whichever makes all of them together
+    cheaper, as long as there is one.
+
+    Parameters
+    ----------
+    graph : Graph
+    needed : mapping of int to float
+        The layers' positions, and how many of their neurons will be needed.
+    memory_budget : int
+        In bytes.
+    way : str, optional
+        The way that all must go.
 
     Raises
     ------
     ValueError
         If the named way cannot be taken for a layer.
     """
-    chosen: dict[str, list[int]] = {}
-    for position in positions:
-        costs = {name: WAYS[name].cost(graph, [position]) for name in WAYS}
-        name = way or min(costs, key=lambda name: costs[name])
-        if math.isinf(costs[name]):
-            possible = ", ".join(repr(one) for one, cost in costs.items() if math.isfinite(cost))
+    costs = {
+        position: {
+            name: cost
+            for name, one in WAYS.items()
+            if (cost := one.cost(graph, {position: count}, memory_budget)).is_possible
+        }
+        for position, count in needed.items()
+    }
+    for position, possible in costs.items():
+        if way is not None and way not in possible:
+            names = ", ".join(repr(name) for name in possible)
             raise ValueError(
-                f"way={name!r} cannot be taken for layer {graph.operations[position].name!r}: "
-                f"expected one of {possible}, or None for the cheapest"
+                f"way={way!r} cannot be taken for layer {graph.operations[position].name!r}: "
+                f"expected one of {names}, or None for the cheapest"
             )
-        chosen.setdefault(name, []).append(position)
-    return [WAYS[name](graph, together, memory_budget) for name, together in chosen.items()]
+
+    def together(ways: dict[int, str]) -> Cost:
+        groups = [
+            WAYS[name].cost(graph, {one: needed[one] for one in positions}, memory_budget)
+            for name, positions in _groups(ways).items()
+        ]
+        return Cost(sum(one.work for one in groups), max(one.memory for one in groups))
+
+    ways = {
+        position: way or min(possible, key=lambda name: possible[name].work)
+        for position, possible in costs.items()
+    }
+    best = together(ways)
+    improved = way is None
+    while improved:
+        improved = False
+        for position, possible in costs.items():
+            for name in possible:
+                other = ways | {position: name}
+                if name != ways[position] and (together(other).work < best.work):
+                    ways, best, improved = other, together(other), True
+    alone = {position: possible[ways[position]] for position, possible in costs.items()}
+    return Choice(ways, alone, best)
+
+
+def _groups(ways: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
+    groups: dict[str, tuple[int, ...]] = {}
+    for position, name in ways.items():
+        groups[name] = (*groups.get(name, ()), position)
+    return groups

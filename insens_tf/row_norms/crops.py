@@ -21,16 +21,11 @@ import tensorflow as tf
 from insens_tf import graph as graphs
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.row_norms.layouts import Layout, Span, layouts
-from insens_tf.row_norms.way import Way
+from insens_tf.row_norms.crop_sizes import CropSizes, crop_sizes, touched_rows
+from insens_tf.row_norms.layouts import Layout, Span
+from insens_tf.row_norms.way import IMPOSSIBLE, Cost, Way
 
 __all__ = ["Crops"]
-
-# Larger arrays cost more in page faults than they save in calls.
-LARGEST_ARRAY = 24 * 2**20
-
-# Where a kernel takes more than this, spread over wide crops, other ways are better.
-LARGEST_KERNEL = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,10 @@ class Crops(Way):
 
     def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
         super().__init__(graph, positions, memory_budget)
+        sizes = crop_sizes(graph, dict.fromkeys(positions, 0.0), memory_budget)
+        if sizes is None:
+            raise ValueError("these layers have no crops, or none that fit the memory budget")
+        self._sizes = sizes
         image = tf.TensorSpec((1, *graph.input_shape), graph.dtype)
         masks = [
             tf.TensorSpec((1, *graph.operations[position].shape), tf.bool) for position in positions
@@ -85,27 +84,9 @@ class Crops(Way):
         return norms
 
     @staticmethod
-    def cost(graph: Graph, positions: Sequence[int]) -> float:
-        ancestors = graph.ancestors(positions)
-        found = layouts(graph, ancestors)
-        if found is None:
-            return float("inf")
-        components = graph.operations[0].size
-        total = 0.0
-        for position in ancestors:
-            operation = graph.operations[position]
-            if isinstance(operation, graphs.Convolution):
-                below, above = found[operation.operands[0]], found[position]
-                taps = operation.kernel.shape[0] * below.rows.length
-                row = below.columns.length * operation.operand_shape[-1]
-                spread = row * above.columns.length * operation.shape[-1]
-                if operation.kernel.shape[0] * spread * graph.dtype.size > LARGEST_KERNEL:
-                    return float("inf")
-                total += components * taps * spread
-            elif isinstance(operation, graphs.Matrix):
-                # About a quarter is left of what carries on times what is needed.
-                total += components * operation.multiplications / 4
-        return total
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
+        sizes = crop_sizes(graph, needed, memory_budget)
+        return IMPOSSIBLE if sizes is None else sizes.cost
 
     def _norms(self, x: tf.Tensor, *needed: tf.Tensor) -> list[tf.Tensor]:
         ancestors = self.graph.ancestors(self.positions)
@@ -114,7 +95,7 @@ class Crops(Way):
             for position, value in zip(ancestors, self.graph.values(x, ancestors))
         }
         masks = {position: mask[0] for position, mask in zip(self.positions, needed)}
-        return _Sweep(self.graph, values, masks).norms()
+        return _Sweep(self.graph, self._sizes, values, masks).norms()
 
 
 class _Sweep:
@@ -125,7 +106,11 @@ class _Sweep:
     """
 
     def __init__(
-        self, graph: Graph, values: Mapping[int, tf.Tensor], needed: Mapping[int, tf.Tensor]
+        self,
+        graph: Graph,
+        sizes: CropSizes,
+        values: Mapping[int, tf.Tensor],
+        needed: Mapping[int, tf.Tensor],
     ) -> None:
         self.operations = graph.operations
         self.values = values
@@ -135,11 +120,12 @@ class _Sweep:
         for position in self.ancestors:
             for operand in self.operations[position].operands:
                 self.consumers[operand].append(position)
-        found = layouts(graph, self.ancestors)
-        assert found is not None
-        self.layouts = found
+        self.layouts = sizes.layouts
         self.dtype = graph.dtype
-        self._plan(graph)
+        self.rows_at_a_time, self.chunks = sizes.rows_at_a_time, sizes.chunks
+        self.width = sizes.width
+        self.input_size = (*graph.input_shape, 1)[:2]
+        self.exact = self.input_size == (self.rows_at_a_time * self.chunks, self.width)
         self.pooling_weights = {
             position: self._weights(operation)
             for position in self.ancestors
@@ -150,27 +136,6 @@ class _Sweep:
             for position in self.ancestors
             if position and (step := self._step(position)) is not None
         }
-
-    def _plan(self, graph: Graph) -> None:
-        """Choose how many rows of the input to push at a time."""
-        height, width, channels = (*graph.input_shape, 1, 1)[:3]
-        coarsest_rows = max((one.rows.stride for one in self.layouts.values()), default=1)
-        coarsest = max((one.columns.stride for one in self.layouts.values()), default=1)
-        widest = max(
-            (
-                one.columns.length * self.operations[position].shape[-1]
-                for position, one in self.layouts.items()
-            ),
-            default=max(self.operations[position].size for position in self.ancestors),
-        )
-        self.width = -(-width // coarsest) * coarsest if self.layouts else 1
-        a_row = self.width * channels * widest * graph.dtype.size
-        rows = max(1, LARGEST_ARRAY // (a_row * coarsest_rows)) * coarsest_rows
-        chunks = -(-height // rows)
-        rows = -(-height // (chunks * coarsest_rows)) * coarsest_rows
-        self.rows_at_a_time, self.chunks = rows, -(-height // rows)
-        self.exact = height == rows * self.chunks and self.width == width
-        self.input_size = height, width
 
     def norms(self) -> list[tf.Tensor]:
         """Return the squared row norms of the needed layers, each of the layer's shape."""
@@ -374,17 +339,19 @@ class _Sweep:
         down, right = (window.stride for window in windows)
         rows, columns = below.rows.merged(down), below.columns.merged(right)
         spread = _spread(kernel, columns, layout.columns, windows[1], dilation[1])
-        # For each row of the output's crops: the operand's first row, and the spread kernel.
+        # For each row of the output's crops: the operand's rows, and the kernel spread over them.
         products = []
-        for output in range(layout.rows.length):
-            first = (output + layout.rows.start) * down - windows[0].padding - rows.start
-            taps = {first + tap * dilation[0]: tap for tap in range(kernel.shape[0])}
-            touched = [row for row in taps if 0 <= row < rows.length]
+        spread_over: dict[tuple[tuple[int, int], ...], tf.Tensor] = {}
+        for taps in touched_rows(operation, below, layout):
+            touched = {row: tap for tap, row in enumerate(taps) if 0 <= row < rows.length}
             # None is touched between the taps of a dilated kernel.
             span = range(min(touched, default=0), max(touched, default=0) + 1)
-            zeros = tf.zeros_like(spread[0])
-            parts = [spread[taps[row]] if row in taps else zeros for row in span]
-            products.append((span, tf.concat(parts, axis=0)))
+            key = tuple((row - span.start, tap) for row, tap in touched.items())
+            if key not in spread_over:
+                zeros = tf.zeros_like(spread[0])
+                parts = [spread[touched[row]] if row in touched else zeros for row in span]
+                spread_over[key] = tf.concat(parts, axis=0)
+            products.append((span, spread_over[key]))
         filters = operation.shape[-1]
 
         def push(crops: Spatial) -> Spatial:

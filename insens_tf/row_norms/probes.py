@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.chunks import at_a_time, slices
+from insens_tf.chunks import at_a_time, bytes_of, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.row_norms.way import EVALUATION_COST, Way
+from insens_tf.row_norms.way import Cost, Way
 
-__all__ = ["Probes"]
+__all__ = ["Probes", "pushed_squares"]
+
+# How often all values of the graph are held: forward, its gradient, and that one's gradient.
+PASSES = 6
 
 
 class Probes(Way):
@@ -26,9 +29,11 @@ class Probes(Way):
 
     def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
         super().__init__(graph, positions, memory_budget)
-        self._rows_at_a_time = at_a_time(graph, positions, memory_budget, passes=6)
+        self._rows_at_a_time = at_a_time(graph, positions, memory_budget, passes=PASSES)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
-        self._compiled = Compiled(self._push, [image, image])
+        self._compiled = Compiled(
+            lambda x, probes: pushed_squares(graph, positions, x, probes), [image, image]
+        )
 
     def __call__(
         self,
@@ -50,36 +55,59 @@ class Probes(Way):
         return dict(zip(self.positions, norms))
 
     @staticmethod
-    def cost(graph: Graph, positions: Sequence[int]) -> float:
-        # Forward, the gradient, and the gradient's derivative, each for every probe.
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
+        positions = list(needed)
         probes = int(np.prod(probe_spacing(graph, positions)))
-        return probes * 4 * EVALUATION_COST * graph.multiplications(positions)
+        rows = min(probes, at_a_time(graph, positions, memory_budget, passes=PASSES))
+        # Forward, the gradient, and the gradient's derivative, each for every probe.
+        work = probes * 4 * graph.work(positions)
+        return Cost(work, bytes_of(graph, positions, rows, PASSES))
 
-    def _push(self, x: tf.Tensor, probes: tf.Tensor) -> list[tf.Tensor]:
-        inputs, count = tf.shape(x)[0], tf.shape(probes)[0]
-        repeated = tf.repeat(x, count, axis=0)
-        with tf.GradientTape() as seed_tape:
-            with tf.GradientTape() as tape:
-                tape.watch(repeated)
-                values = self.graph.values(repeated, self.positions)
-            seeds = [tf.zeros_like(value) for value in values]
-            seed_tape.watch(seeds)
-            gradient = tape.gradient(
-                values, repeated, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO
-            )
-        pushed = seed_tape.gradient(
-            gradient,
-            seeds,
-            tf.tile(probes, [inputs] + [1] * len(self.graph.input_shape)),
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+
+def pushed_squares(
+    graph: Graph, positions: Sequence[int], x: tf.Tensor, probes: tf.Tensor
+) -> list[tf.Tensor]:
+    """Push probes forward in the state of each input, and sum the squares of what they become.
+
+    Parameters
+    ----------
+    graph : Graph
+    positions : sequence of int
+        The layers, as positions in the graph.
+    x : tf.Tensor, shape (n, *input_shape)
+        The inputs.
+    probes : tf.Tensor, shape (count, *input_shape)
+        Every input gets all of them.
+
+    Returns
+    -------
+    list of tf.Tensor
+        The sum over probes z of (w z)^2 of every neuron, one a layer, (n, *layer shape).
+    """
+    inputs, count = tf.shape(x)[0], tf.shape(probes)[0]
+    repeated = tf.repeat(x, count, axis=0)
+    with tf.GradientTape() as seed_tape:
+        with tf.GradientTape() as tape:
+            tape.watch(repeated)
+            values = graph.values(repeated, positions)
+        seeds = [tf.zeros_like(value) for value in values]
+        seed_tape.watch(seeds)
+        gradient = tape.gradient(
+            values, repeated, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        return [
-            tf.reduce_sum(
-                tf.reshape(tf.square(value), tf.concat([[inputs, count], value.shape[1:]], axis=0)),
-                axis=1,
-            )
-            for value in pushed
-        ]
+    pushed = seed_tape.gradient(
+        gradient,
+        seeds,
+        tf.tile(probes, [inputs] + [1] * len(graph.input_shape)),
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    return [
+        tf.reduce_sum(
+            tf.reshape(tf.square(value), tf.concat([[inputs, count], value.shape[1:]], axis=0)),
+            axis=1,
+        )
+        for value in pushed
+    ]
 
 
 def probe_spacing(graph: Graph, positions: Sequence[int]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from insens_tf import graph as graphs
 from insens_tf.graph import Graph
 from insens_tf.row_norms.crops import Crops
 from insens_tf.row_norms.probes import Probes
-from insens_tf.row_norms.way import Way
+from insens_tf.row_norms.way import IMPOSSIBLE, Cost, Way
 
 __all__ = ["Stateless"]
 
@@ -24,7 +24,8 @@ class Stateless(Way):
 
     def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
         super().__init__(graph, positions, memory_budget)
-        way = min((Crops, Probes), key=lambda way: way.cost(graph, positions))
+        all_neurons = {position: graph.operations[position].size for position in positions}
+        way, _ = _cheaper(graph, all_neurons, memory_budget)
         self._way: Way = way(graph, positions, memory_budget)
 
     def __call__(
@@ -41,9 +42,19 @@ class Stateless(Way):
         }
 
     @staticmethod
-    def cost(graph: Graph, positions: Sequence[int]) -> float:
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
         has_state = any(
             isinstance(graph.operations[position], (graphs.Gate, graphs.MaxPooling))
-            for position in graph.ancestors(positions)
+            for position in graph.ancestors(needed)
         )
-        return float("inf") if has_state else 0.0
+        if has_state:
+            return IMPOSSIBLE
+        # Once for all inputs, so that one of them has nothing to pay.
+        return Cost(0.0, _cheaper(graph, needed, memory_budget)[1].memory)
+
+
+def _cheaper(
+    graph: Graph, needed: Mapping[int, float], memory_budget: int
+) -> tuple[type[Way], Cost]:
+    costs = {way: way.cost(graph, needed, memory_budget) for way in (Crops, Probes)}
+    return min(costs.items(), key=lambda item: item[1].work)

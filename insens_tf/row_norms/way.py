@@ -1,17 +1,41 @@
-"""The interface of everything that computes squared row norms."""
+"""The interface of everything that computes squared row norms, and what it costs."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from insens_tf.graph import Graph
 
-__all__ = ["EVALUATION_COST", "Way"]
+__all__ = ["IMPOSSIBLE", "Cost", "Way"]
 
-EVALUATION_COST = 3.0
+
+@dataclass(frozen=True)
+class Cost:
+    """What one input is expected to cost.
+
+    Attributes
+    ----------
+    work : float
+        In multiplications of a large matrix product; infinity where the way cannot be taken.
+    memory : float
+        The bytes that are held at a time, beyond the model, the inputs and the results.
+    """
+
+    work: float
+    memory: float
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the way can be taken at all."""
+        return math.isfinite(self.work)
+
+
+IMPOSSIBLE = Cost(math.inf, math.inf)
 
 
 class Way(ABC):
@@ -53,9 +77,14 @@ class Way(ABC):
 
     @staticmethod
     @abstractmethod
-    def cost(graph: Graph, positions: Sequence[int]) -> float:
-        """Return about what one input costs: infinity where the way cannot be taken.
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
+        """Return what one input is expected to cost, all layers in one call.
 
-        In multiplications of a large matrix product. Those of an evaluation of the network count
-        `EVALUATION_COST` each: convolutions of few channels are slower than matrix products.
+        Parameters
+        ----------
+        graph : Graph
+        needed : mapping of int to float
+            The layers' positions, and how many of their neurons will be needed.
+        memory_budget : int
+            In bytes.
         """

@@ -1,1 +1,1 @@
-"""How long things take, as ratios within one run. Nothing here is asserted by a test."""
+"""What things cost, as ratios within one run. Nothing timed is asserted by a test."""

@@ -4,157 +4,254 @@
     python -m benchmarks.insens --model models/mnist/model.keras --data data/mnist.npz --out FILE
 
 Without --model, 2CONV is trained on the digits that come with the package, as `insens-tf demo`
-does. Each figure is a ratio of two works that were timed in turn, median and range over the rounds:
-absolute times depend on the machine and what else it does.
+does. docs/performance.md says how to read the tables.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tabulate import tabulate
+from tqdm import tqdm
 
 import insens_tf
+from benchmarks import yardsticks
+from benchmarks.report import printed, write
+from benchmarks.timing import Work, compared, environment, timed, together
 from insens_tf import demo
-from insens_tf.files import whole_file
 
-Work = Callable[[], Any]
+ANALYZERS = (
+    "gradient",
+    "integrated_gradients",
+    "deep_taylor",
+    "lrp.epsilon",
+    "lrp.alpha_1_beta_0",
+)
+"""iNNvestigate's that the paper compares with."""
 
-STEPS = 64
-STEPS_AT_A_TIME = 8
 SAMPLED_NEURONS = 20
+# More at a time, up to a layer's whole Jacobian, take longer a neuron, and gigabytes.
+JACOBIAN_ROWS = 128
+PROJECTED_NEURONS = 100
+FREQUENCY_SAMPLES = 10000
+PREDICTED_SAMPLES = 2000
+CHECKED_INPUTS = 3
 
 
-def integrated_gradients(model: Any, x: np.ndarray) -> Work:
-    """Return the yardstick: integrated gradients of each input's predicted class, in 64 steps.
+def ig64(model: Any, x: np.ndarray) -> Work:
+    """Return the unit of all tables."""
+    return timed("IG64", yardsticks.integrated_gradients(model, x), inputs=len(x))
 
-    One compiled function, eight steps at a time (Sundararajan et al., 2017; reference 0).
+
+def insens(
+    network: insens_tf.SwitchedNetwork,
+    layers: list[str],
+    x: np.ndarray,
+    frequency: Mapping[str, np.ndarray] | None = None,
+) -> Work:
+    """Return Insens of some layers in one sweep."""
+    every = len(layers) > 1 and len(layers) == len(network.layers)
+    name = "all hidden layers" if every else ", ".join(layers)
+    return timed(
+        f"Insens of {name}",
+        lambda: network.insens(x, layers, frequency, progress=False),
+        inputs=len(x),
+    )
+
+
+def benchmark(model: Any, x: np.ndarray, x_train: np.ndarray, rounds: int) -> dict[str, Any]:
+    """Return every table of this benchmark by its name, as `report` takes them.
+
+    Parameters
+    ----------
+    model : Keras model
+    x : numpy.ndarray, shape (n, *input_shape)
+        What Insens is computed of.
+    x_train : numpy.ndarray, shape (N, *input_shape)
+        What the activation frequency is counted over.
+    rounds : int
+        How many pairs are timed.
     """
-    shares = tf.reshape((tf.range(STEPS, dtype=tf.float32) + 0.5) / STEPS, (-1, 1, 1, 1))
-    classes = model(x).numpy().argmax(axis=1)
-
-    @tf.function
-    def attribute(image: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-        total = tf.zeros_like(image)
-        for begin in range(0, STEPS, STEPS_AT_A_TIME):
-            steps = image * shares[begin : begin + STEPS_AT_A_TIME]
-            with tf.GradientTape() as tape:
-                tape.watch(steps)
-                score = tf.gather(model(steps), label, axis=1)
-            total += tf.reduce_sum(tape.gradient(score, steps), axis=0, keepdims=True)
-        return image * total / STEPS
-
-    images = [tf.constant(image[np.newaxis]) for image in x]
-    labels = [tf.constant(label) for label in classes]
-    return lambda: [attribute(image, label).numpy() for image, label in zip(images, labels)]
-
-
-def a_gradient_a_neuron(model: Any, layer: Any, x: np.ndarray) -> tuple[Work, float]:
-    """Return eager gradients of some neurons, and how many times as many the layer has."""
-    part = tf.keras.Model(model.inputs, model.get_layer(layer.name).output)
-    image = tf.constant(x[:1])
-    chosen = np.random.default_rng(0).choice(layer.neurons, SAMPLED_NEURONS, replace=False)
-
-    def gradients() -> None:
-        for neuron in chosen:
-            with tf.GradientTape() as tape:
-                tape.watch(image)
-                activity = tf.reshape(part(image), [-1])[neuron]
-            tape.gradient(activity, image)
-
-    return gradients, layer.neurons / SAMPLED_NEURONS
-
-
-def seconds(work: Work) -> float:
-    """Return how long one round of work takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def compared(work: Work, yardstick: Work, rounds: int, scale: float = 1.0) -> dict[str, float]:
-    """Return the ratio of two works' times, times `scale`, timed in turn after a first round."""
-    work(), yardstick()
-    pairs = [(seconds(work), seconds(yardstick)) for _ in range(rounds)]
-    ratios = [scale * mine / other for mine, other in pairs]
-    return {
-        "ratio": float(np.median(ratios)),
-        "least": min(ratios),
-        "most": max(ratios),
-        "milliseconds": 1000 * float(np.median([mine for mine, _ in pairs])),
-        "yardstick_milliseconds": 1000 * float(np.median([other for _, other in pairs])),
-    }
-
-
-def measured(
-    model: Any, x: np.ndarray, x_train: np.ndarray, rounds: int
-) -> dict[str, dict[str, float]]:
-    """Return every ratio by its name."""
     network = insens_tf.SwitchedNetwork(model)
-    frequency = network.activation_frequency(x_train, progress=False)
-    yardstick = integrated_gradients(model, x)
+    frequency = network.activation_frequency(x_train[:FREQUENCY_SAMPLES], progress=False)
     names = [layer.name for layer in network.layers]
-
-    def insens(layers: list[str], inputs: np.ndarray = x) -> Work:
-        return lambda: network.insens(inputs, layers, frequency, progress=False)
-
-    results = {
-        f"Insens of {name} / IG64": compared(insens([name]), yardstick, rounds) for name in names
-    }
-    results["Insens of all hidden layers / IG64"] = compared(insens(names), yardstick, rounds)
-    for layer in network.layers:
-        naive, scale = a_gradient_a_neuron(model, layer, x)
-        results[f"one gradient a neuron / Insens, {layer.name}"] = compared(
-            naive, insens([layer.name], x[:1]), rounds, scale
+    sets = [[name] for name in names] + [names]
+    # A network for each, so that each traces what it needs.
+    ours = [insens(insens_tf.SwitchedNetwork(model), layers, x, frequency) for layers in sets]
+    unit = ig64(model, x)
+    gradient = timed("one gradient", yardsticks.gradient(model, x), inputs=len(x))
+    unit_at_once = timed(
+        "IG64, all steps in one batch",
+        yardsticks.integrated_gradients(model, x, at_a_time=yardsticks.STEPS),
+        inputs=len(x),
+    )
+    parts = [yardsticks.activity_model(model, name) for name in names]
+    neuron_by_neuron = {
+        mode: each_and_together(
+            f"one {mode} gradient a neuron",
+            [gradient_a_neuron(mode, part, layer, x) for layer, part in zip(network.layers, parts)],
         )
-    data = x_train[:2000]
-    results["activation_frequency / predict"] = compared(
+        for mode in ("eager", "compiled")
+    }
+    jacobians = each_and_together(
+        "batch_jacobian", [jacobian(part, layer, x) for layer, part in zip(network.layers, parts)]
+    )
+    analyzers = [
+        timed(f"iNNvestigate's {name}", yardsticks.analysis(name, model, x), inputs=len(x))
+        for name in ANALYZERS
+    ]
+    against_unit = [
+        *ours,
+        gradient,
+        unit_at_once,
+        *analyzers,
+        *jacobians,
+        *neuron_by_neuron["compiled"],
+        *neuron_by_neuron["eager"],
+    ]
+    data = x_train[:PREDICTED_SAMPLES]
+    counting = timed(
+        "activation_frequency",
         lambda: network.activation_frequency(data, progress=False),
-        lambda: model.predict(data, batch_size=256, verbose=0),
-        rounds,
+        inputs=len(data),
     )
-    layer = network.layers[-1]
-    naive, _ = a_gradient_a_neuron(model, layer, x)
-    neurons = np.arange(min(100, layer.neurons))
-    results[f"project of {len(neurons)} neurons / as many gradients, {layer.name}"] = compared(
-        lambda: network.project(x[:1], layer, neurons),
-        naive,
-        rounds,
-        SAMPLED_NEURONS / len(neurons),
+    predicting = timed(
+        "predict", lambda: model.predict(data, batch_size=256, verbose=0), inputs=len(data)
     )
-    return results
+    pairs = [
+        *((work, unit) for work in against_unit),
+        *zip(neuron_by_neuron["eager"], ours),
+        (counting, predicting),
+        *(projection(network, part, layer, x) for layer, part in zip(network.layers, parts)),
+    ]
+    rows = [compared(*pair, rounds) for pair in tqdm(pairs, desc="timing", unit="pair")]
+    works, others = rows[: len(against_unit)], rows[len(against_unit) :]
+    of_gradient = next(row["ratio"] for row in works if row["work"] == gradient.name)
+    return {
+        "works": works,
+        "other_yardsticks": others,
+        "plan": [
+            {
+                **plan,
+                "measured_gradients": row["ratio"] / of_gradient,
+                "first_call_memory": row["first_call_memory"],
+                "later_call_memory": row["later_call_memory"],
+            }
+            for plan, row in zip(planned(network, x, frequency), works)
+        ],
+        "exactness": [
+            {
+                "layer": name,
+                "inputs": len(x[:CHECKED_INPUTS]),
+                "largest_relative_error": largest_error(network, x[:CHECKED_INPUTS], name),
+            }
+            for name in tqdm(names, desc="checking", unit="layer")
+        ],
+    }
 
 
-def largest_error(network: insens_tf.SwitchedNetwork, x: np.ndarray, layer: Any) -> float:
+def largest_error(network: insens_tf.SwitchedNetwork, x: np.ndarray, layer: str) -> float:
     """Return how far Insens is from the same sum in float64, relative to the map's norm.
 
     Summed neuron by neuron from each one's switched weights, with the state that TensorFlow's
-    gradient saw.
+    gradient saw; the largest over the inputs.
     """
-    total = np.zeros(network.input_shape)
-    for part in network.iterate_projections(x[:1], layer):
-        weights = part.weights[0].astype(np.float64)
-        flat = weights.reshape(len(weights), -1)
-        norms = np.einsum("kd,kd->k", flat, flat)
-        activity = part.activity[0].astype(np.float64)
-        chosen = (activity <= 0) & (norms > 0)
-        scale = np.divide(activity, norms, out=np.zeros_like(norms), where=chosen)
-        total += np.tensordot(scale, weights, axes=1)
-    omega = network.insens(x[:1], [layer], progress=False)[layer.name][0]
-    return float(np.linalg.norm(omega - total) / np.linalg.norm(total))
+    omegas = network.insens(x, layer, progress=False)
+    errors = []
+    for image, omega in zip(x, omegas):
+        inactive = np.flatnonzero(network.activity(image[np.newaxis], layer) <= 0)
+        total = np.zeros(network.input_shape)
+        for part in network.iterate_projections(image[np.newaxis], layer, inactive):
+            weights = part.weights[0].astype(np.float64)
+            flat = weights.reshape(len(weights), -1)
+            norms = np.einsum("kd,kd->k", flat, flat)
+            activity = part.activity[0].astype(np.float64)
+            scale = np.divide(activity, norms, out=np.zeros_like(norms), where=norms > 0)
+            total += np.tensordot(scale, weights, axes=1)
+        errors.append(np.linalg.norm(omega - total) / np.linalg.norm(total))
+    return float(max(errors))
+
+
+def each_and_together(name: str, works: list[Work]) -> list[Work]:
+    """Return a work for each layer, which `works` are named after, and one for all of them."""
+    return [
+        *(Work(f"{name}, {work.name}", work.seconds) for work in works),
+        together(f"{name}, all hidden layers", works),
+    ]
+
+
+def gradient_a_neuron(mode: str, part: Any, layer: Any, x: np.ndarray) -> Work:
+    """Return a gradient for each of a layer's neurons, extrapolated from a sample of them."""
+    neurons = sample(layer, SAMPLED_NEURONS)
+    run = yardsticks.neuron_gradients(part, x, neurons, compiled=mode == "compiled")
+    return timed(layer.name, run, share=len(neurons) / layer.neurons)
+
+
+def jacobian(part: Any, layer: Any, x: np.ndarray) -> Work:
+    """Return the whole Jacobian of a layer, extrapolated from some of its rows."""
+    neurons = sample(layer, JACOBIAN_ROWS)
+    run = yardsticks.jacobian_rows(part, x[:1], neurons)
+    return timed(layer.name, run, share=len(neurons) / layer.neurons)
+
+
+def projection(
+    network: insens_tf.SwitchedNetwork, part: Any, layer: Any, x: np.ndarray
+) -> tuple[Work, Work]:
+    """Return the projection of some neurons for one input, and the gradients of as many."""
+    neurons = sample(layer, PROJECTED_NEURONS)
+    sampled = neurons[:SAMPLED_NEURONS]
+    gradients = timed(
+        f"{len(neurons)} eager gradients",
+        yardsticks.neuron_gradients(part, x[:1], sampled),
+        share=len(sampled) / len(neurons),
+    )
+    project = timed(
+        f"project of {len(neurons)} neurons, {layer.name}",
+        lambda: network.project(x[:1], layer, neurons),
+    )
+    return project, gradients
+
+
+def sample(layer: Any, count: int) -> np.ndarray:
+    """Return some of a layer's neurons, all if there are no more, always the same."""
+    random = np.random.default_rng(0)
+    return random.choice(layer.neurons, min(count, layer.neurons), replace=False)
+
+
+def planned(
+    network: insens_tf.SwitchedNetwork, x: np.ndarray, frequency: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """Return what the plan says of each layer by itself, and of all in one sweep."""
+    plan = network.plan(x.shape, frequency=frequency)
+    return [
+        *(
+            {
+                "layer": layer.name,
+                "neurons": layer.neurons,
+                "needed": layer.needed,
+                "way": layer.way,
+                "planned_gradients": layer.gradients / len(x),
+                "planned_memory": layer.memory,
+            }
+            for layer in plan.layers
+        ),
+        {
+            "layer": "all in one sweep",
+            "neurons": sum(layer.neurons for layer in plan.layers),
+            "needed": sum(layer.needed for layer in plan.layers),
+            "way": "",
+            "planned_gradients": plan.gradients / len(x),
+            "planned_memory": plan.memory,
+        },
+    ]
 
 
 def main() -> None:
-    """Run the benchmark and print, and write, its table."""
+    """Run the benchmark and print, and write, its tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", help="a 2CONV as experiments.train writes it; none: train one")
     parser.add_argument("--data", help="the .npz of its data set, from data_scripts")
@@ -175,33 +272,18 @@ def main() -> None:
                 (file[name] / np.float32(255)).astype(np.float32) for name in ("x_train", "x_test")
             )
     x = x_test[: arguments.inputs]
-    results = measured(model, x, x_train[:10000], arguments.rounds)
-    network = insens_tf.SwitchedNetwork(model)
-    errors = {layer.name: largest_error(network, x, layer) for layer in network.layers}
-    rows = [
-        (name, f"{one['ratio']:.3g}", f"{one['least']:.3g} to {one['most']:.3g}")
-        for name, one in results.items()
-    ]
-    print(tabulate(rows, ["work", "ratio", "range"], disable_numparse=True))
-    print()
-    print(tabulate([(k, f"{v:.1e}") for k, v in errors.items()], ["layer", "error, relative L2"]))
+    data = "the digits in the package" if arguments.data is None else Path(arguments.data).stem
+    record = {
+        "network": f"2CONV trained on {data}",
+        "input_shape": list(x.shape[1:]),
+        "inputs": len(x),
+        "rounds": arguments.rounds,
+        **environment(),
+        **benchmark(model, x, x_train, arguments.rounds),
+    }
     if arguments.out:
-        record = {
-            "inputs": len(x),
-            "input_shape": list(x.shape[1:]),
-            "rounds": arguments.rounds,
-            "cores": os.cpu_count(),
-            "versions": {
-                "insens_tf": insens_tf.__version__,
-                "python": platform.python_version(),
-                "tensorflow": tf.__version__,
-                "numpy": np.__version__,
-            },
-            "ratios": results,
-            "relative_errors": errors,
-        }
-        with whole_file(Path(arguments.out)) as partial:
-            partial.write_text(json.dumps(record, indent=2) + "\n")
+        write(record, arguments.out)
+    print(printed(record))
 
 
 if __name__ == "__main__":

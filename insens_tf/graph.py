@@ -44,9 +44,10 @@ __all__ = [
 ]
 
 
-# What an element costs that is read, changed and written, and what a multiplication of a
-# convolution does: in multiplications of a large matrix product, measured on two cores.
+# What an element costs that is read, changed and written, a weight of a matrix that is read, and a
+# multiplication of a convolution: in multiplications of a large matrix product, on two cores.
 ELEMENT_WORK = 20.0
+WEIGHT_WORK = 40.0
 CONVOLUTION_WORK = 2.0
 
 # Below as many, TensorFlow's convolutions are slow.
@@ -155,9 +156,8 @@ class Operation(ABC):
         """The number of elements of its value for one input."""
         return int(np.prod(self.shape))
 
-    @property
-    def work(self) -> float:
-        """About how long it takes to evaluate it for one input.
+    def work(self, rows: int) -> float:
+        """Return about how long it takes to evaluate it for one of `rows` inputs at a time.
 
         In multiplications of a large matrix product.
         """
@@ -186,6 +186,19 @@ class Operation(ABC):
 
         return backward
 
+    def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
+        """Return the gradients of some elements of its value, (count, *operand shape) an operand.
+
+        Parameters
+        ----------
+        elements : tf.Tensor of int64, shape (count,)
+            Flat indices into its value for one input.
+        *values : tf.Tensor, shape (1, *operand shape)
+            The operands' for that input.
+        """
+        chosen = tf.one_hot(elements, self.size, dtype=values[0].dtype)
+        return self.transposed(*values)(tf.reshape(chosen, (-1, *self.shape)))
+
 
 @dataclass(frozen=True, eq=False)
 class Input(Operation):
@@ -206,9 +219,26 @@ class Matrix(Operation):
     def locality(self) -> Locality:
         return POINTWISE
 
-    @property
-    def work(self) -> float:
-        return super().work + self.size * int(self.kernel.shape[0])
+    def work(self, rows: int) -> float:
+        # Few rows wait for the weights.
+        positions = self.size // int(self.kernel.shape[1])
+        weights = math.prod(self.kernel.shape)
+        return super().work(rows) + weights * (positions + WEIGHT_WORK / rows)
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        shape = values[0].shape[1:]
+        kernel = tf.convert_to_tensor(self.kernel)
+
+        def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
+            above = tf.reshape(gradient, (-1, self.shape[-1]))
+            return [tf.reshape(tf.matmul(above, kernel, transpose_b=True), (-1, *shape))]
+
+        return backward
+
+    def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
+        if len(self.shape) > 1:
+            return super().rows(elements, *values)
+        return [tf.transpose(tf.gather(tf.convert_to_tensor(self.kernel), elements, axis=1))]
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
@@ -229,9 +259,9 @@ class Convolution(Operation):
     groups: int
     operand_shape: tuple[int, ...]
 
-    @property
-    def work(self) -> float:
-        return super().work + CONVOLUTION_WORK * self.size * int(np.prod(self.kernel.shape[:-1]))
+    def work(self, rows: int) -> float:
+        multiplications = self.size * math.prod(self.kernel.shape[:-1])
+        return super().work(rows) + CONVOLUTION_WORK * multiplications
 
     @property
     def locality(self) -> Locality:
@@ -512,43 +542,52 @@ class Graph:
                 values[position] = operation(*(values[operand] for operand in operation.operands))
         return [values[position] for position in positions]
 
-    def transposed(
-        self, x: tf.Tensor, position: int
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        """Evaluate one input, (1, *input_shape), and return what takes gradients back to it.
+    def switched_weights(
+        self, x: tf.Tensor, position: int, neurons: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Evaluate one input, and take neurons back to it with the state held.
 
-        The value at `position`, (1, *shape), and a function from gradients there, (count, *shape),
-        to those at the input, (count, *input_shape), with the state held.
+        Parameters
+        ----------
+        x : tf.Tensor, shape (1, *input_shape)
+        position : int
+            The neurons' layer.
+        neurons : tf.Tensor of int64, shape (count,)
+            Flat indices into it.
+
+        Returns
+        -------
+        activity : tf.Tensor, shape (count,)
+        weights : tf.Tensor, shape (count, *input_shape)
         """
         ancestors = self.ancestors([position])
         values = dict(zip(ancestors, self.values(x, ancestors)))
-        steps = {
-            ancestor: operation.transposed(*(values[operand] for operand in operation.operands))
-            for ancestor in reversed(ancestors[1:])
-            if (operation := self.operations[ancestor])
-        }
-
-        def backward(gradient: tf.Tensor) -> tf.Tensor:
-            gradients = {position: [gradient]}
-            for ancestor, step in steps.items():
-                above = gradients.pop(ancestor)
-                parts = step(above[0] if len(above) == 1 else tf.add_n(above))
-                for operand, part in zip(self.operations[ancestor].operands, parts):
-                    gradients.setdefault(operand, []).append(part)
-            return tf.add_n(gradients[0])
-
-        return values[position], backward
+        activity = tf.gather(tf.reshape(values[position], [-1]), neurons)
+        if not position:
+            chosen = tf.one_hot(neurons, self.operations[0].size, dtype=x.dtype)
+            return activity, tf.reshape(chosen, (-1, *self.input_shape))
+        gradients: dict[int, list[tf.Tensor]] = {}
+        for ancestor in reversed(ancestors[1:]):
+            operation = self.operations[ancestor]
+            operands = [values[operand] for operand in operation.operands]
+            if ancestor == position:
+                parts = operation.rows(neurons, *operands)
+            else:
+                parts = operation.transposed(*operands)(_sum(gradients.pop(ancestor)))
+            for operand, part in zip(operation.operands, parts):
+                gradients.setdefault(operand, []).append(part)
+        return activity, _sum(gradients[0])
 
     def elements(self, positions: Sequence[int]) -> int:
         """Return how many numbers one input's values are, all the way up to `positions`."""
         return sum(self.operations[position].size for position in self.ancestors(positions))
 
-    def work(self, positions: Sequence[int]) -> float:
-        """Return about how long it takes to evaluate `positions` for one input.
+    def work(self, positions: Sequence[int], rows: int) -> float:
+        """Return about how long it takes to evaluate `positions` for one of `rows` inputs.
 
         In multiplications of a large matrix product.
         """
-        return sum(self.operations[position].work for position in self.ancestors(positions))
+        return sum(self.operations[one].work(rows) for one in self.ancestors(positions))
 
     def receptive_field(self, position: int) -> ReceptiveField:
         """Return the block of the input that a neuron at `position` of the graph sees."""
@@ -560,3 +599,7 @@ class Graph:
                 below = ReceptiveField.union([fields[operand] for operand in operation.operands])
                 fields[ancestor] = below.through(operation.locality)
         return fields[position]
+
+
+def _sum(parts: list[tf.Tensor]) -> tf.Tensor:
+    return parts[0] if len(parts) == 1 else tf.add_n(parts)

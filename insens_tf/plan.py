@@ -15,6 +15,9 @@ from insens_tf.row_norms import Choice, Cost
 
 __all__ = ["Plan", "PlannedLayer", "expected_needed", "plan"]
 
+# Inputs that are taken at a time where a gradient is the unit.
+FEW = 8
+
 
 @dataclass(frozen=True)
 class PlannedLayer:
@@ -118,11 +121,11 @@ def plan(
     inputs: int,
 ) -> Plan:
     """Return the plan for what was chosen."""
-    gradient = 2 * graph.work([output.position])
+    gradient = 2 * graph.work([output.position], FEW)
 
     def gradients(cost: Cost, positions: Sequence[int]) -> float:
         # Beyond the norms: an evaluation, and the map's own forward and backward pass.
-        map_itself = (1 + 2 * len(positions)) * graph.work(positions)
+        map_itself = (1 + 2 * len(positions)) * graph.work(positions, FEW)
         return inputs * (cost.work + map_itself) / gradient
 
     return Plan(

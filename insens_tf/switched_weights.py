@@ -103,11 +103,7 @@ class SharedBackward:
         return self._norms(x, neurons)
 
     def _recover(self, x: tf.Tensor, neurons: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        value, backward = self._graph.transposed(x, self._position)
-        operation = self._graph.operations[self._position]
-        seeds = tf.one_hot(neurons, operation.size, dtype=x.dtype)
-        weights = backward(tf.reshape(seeds, (-1, *operation.shape)))
-        return tf.gather(tf.reshape(value, [-1]), neurons), weights
+        return self._graph.switched_weights(x, self._position, neurons)
 
     def _squared_norms(self, x: tf.Tensor, neurons: tf.Tensor) -> tf.Tensor:
         _, weights = self._recover(x, neurons)

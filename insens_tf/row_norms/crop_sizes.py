@@ -264,21 +264,29 @@ class _Measure:
                 moved = self._extra(position) + self._elements(position)
                 return product + ELEMENT_WORK * moved
             case graphs.Matrix():
-                size = float(operation.kernel.shape[0])
                 below = self._spatial_below(position)
+                size = self._carrying(operation.operands[0]) * operation.kernel.shape[0]
+                laid_out = 0.0
                 if below is not None:
                     # Only the rows that the crops of a row of blocks touch.
                     height = self.graph.operations[below].shape[0]
-                    size = min(1.0, self.layouts[below].rows.length / height) * size
-                share = max(self.needed.get(position, 0) / operation.size, CARRYING)
-                if position in self.needed and not self._carried_on(position):
-                    share = self.needed[position] / operation.size
-                laid_out = ELEMENT_WORK * self._extra(position) if below is not None else 0.0
-                return CARRYING * size * share * operation.size + laid_out
+                    size *= min(1.0, self.layouts[below].rows.length / height)
+                    laid_out = ELEMENT_WORK * self._extra(position)
+                wanted = self.needed.get(position, 0.0)
+                if self._carried_on(position):
+                    wanted = max(wanted, CARRYING * operation.size)
+                return size * wanted + laid_out
             case graphs.Pooling():
                 offsets = operation.window[0] * operation.window[1]
                 return ELEMENT_WORK * offsets * self._elements(position)
         return ELEMENT_WORK * self._elements(position)
+
+    def _carrying(self, position: int) -> float:
+        """Return the share of a layer's units that are expected to carry anything on."""
+        operation = self.graph.operations[position]
+        while isinstance(operation, (graphs.Reshape, graphs.Pooling)):
+            operation = self.graph.operations[operation.operands[0]]
+        return CARRYING if isinstance(operation, graphs.Gate) else 1.0
 
     def _carried_on(self, position: int) -> bool:
         return any(position in self.graph.operations[other].operands for other in self.ancestors)

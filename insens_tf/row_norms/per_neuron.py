@@ -55,9 +55,10 @@ class Gradient(_PerNeuron):
     def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
         work, memory = 0.0, 0.0
         for position, neurons in needed.items():
+            weights = Gradients(graph, position, memory_budget)
             # Forward and back.
-            work += neurons * 2 * graph.work([position])
-            memory = max(memory, Gradients(graph, position, memory_budget).memory)
+            work += neurons * 2 * graph.work([position], weights.rows_at_a_time)
+            memory = max(memory, weights.memory)
         return Cost(work, memory)
 
 
@@ -72,6 +73,6 @@ class Backward(_PerNeuron):
         for position, neurons in needed.items():
             weights = SharedBackward(graph, position, memory_budget)
             passes = neurons + -(-neurons // weights.rows_at_a_time)
-            work += passes * graph.work([position])
+            work += passes * graph.work([position], weights.rows_at_a_time)
             memory = max(memory, weights.memory)
         return Cost(work, memory)

@@ -60,7 +60,7 @@ class Probes(Way):
         probes = int(np.prod(probe_spacing(graph, positions)))
         rows = min(probes, at_a_time(graph, positions, memory_budget, passes=PASSES))
         # Forward, the gradient, and the gradient's derivative, each for every probe.
-        work = probes * 4 * graph.work(positions)
+        work = probes * 4 * graph.work(positions, rows)
         return Cost(work, bytes_of(graph, positions, rows, PASSES))
 
 

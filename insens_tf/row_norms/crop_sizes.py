@@ -239,9 +239,11 @@ class _Measure:
         if isinstance(operation, graphs.Matrix):
             below = self._spatial_below(position)
             if below is not None:
-                # Crops over the whole width of the layer, while they are laid out.
+                # Its elements, twice, and what is picked of them over the layer's whole width.
+                layout = self.layouts[below]
                 shape = self.graph.operations[below].shape
-                return 3 * self.layouts[below].rows.length * shape[1] * shape[2]
+                picked = self._carrying(below) * layout.rows.length * shape[1] * shape[2]
+                return 2 * layout.rows.length * self._crop_row(below) + int(picked)
         return self._elements(position)
 
     def _spatial_below(self, position: int) -> int | None:

@@ -467,23 +467,39 @@ class _Sweep:
 
             return push_flat
         layout = self.layouts[below]
-        width, channels = self.operations[below].shape[1:]
-        a_row = width * channels
         blocks = self._blocks(layout)
+        _, width, channels = self.operations[below].shape
+        a_row = width * channels
+        crop_row = layout.columns.length * channels
+        zero = layout.rows.length * crop_row
 
         def push(crops: Spatial) -> Flat:
-            laid_out = [self._laid_out(row, layout, width) for row in crops.rows]
+            rows = [
+                tf.reshape(row, (blocks[0] * blocks[1], -1, crop_row))
+                for row in self._everywhere(crops).rows
+            ]
+            # Elements first, and last a 0 for what a crop does not reach: then whole rows, an
+            # element of all components each, are picked, which is fast.
+            elements = tf.concat([*rows, tf.zeros_like(rows[0][..., :1])], axis=2)
+            elements = tf.transpose(elements, (0, 2, 1))
             begin = (self._first_block(layout) + tf.range(blocks[0]) + layout.rows.start) * a_row
             end = begin + layout.rows.length * a_row
             lower, upper = tf.searchsorted(active, begin), tf.searchsorted(active, end)
             results = []
             for block in range(blocks[0]):
-                columns = tf.concat(
-                    [tf.reshape(row[block], (-1, a_row)) for row in laid_out], axis=1
-                )
+                of_row = elements[block * blocks[1] : (block + 1) * blocks[1]]
                 touched = active[lower[block] : upper[block]] - begin[block]
-                columns = tf.gather(columns, touched, axis=1)
-                results.append(columns @ kernel[lower[block] : upper[block]])
+                row, rest = touched // a_row, touched % a_row
+                columns = tf.range(blocks[1]) + layout.columns.start
+                column = (rest // channels)[:, tf.newaxis] - columns
+                place = (row * crop_row + rest % channels)[:, tf.newaxis] + column * channels
+                reached = (column >= 0) & (column < layout.columns.length)
+                place = tf.where(reached, place, zero) + tf.range(blocks[1]) * (zero + 1)
+                picked = tf.gather(tf.reshape(of_row, (-1, of_row.shape[-1])), place)
+                picked = tf.reshape(picked, (-1, blocks[1] * of_row.shape[-1]))
+                results.append(
+                    tf.matmul(picked, kernel[lower[block] : upper[block]], transpose_a=True)
+                )
             return Flat(tf.concat(results, axis=0), units)
 
         return push
@@ -583,16 +599,6 @@ class _Sweep:
             for row, border in zip(crops.rows, borders)
         )
         return Spatial(crops.layout, rows, inside=True)
-
-    def _laid_out(self, row: tf.Tensor, layout: Layout, width: int) -> tf.Tensor:
-        """Return a crop row over the whole width of its layer, 0 where the crop is not."""
-        blocks = self._blocks(layout)
-        row = tf.broadcast_to(row, (*blocks, *row.shape[2:]))
-        places = [
-            _window(row[:, block], 2, -(block + layout.columns.start), width)
-            for block in range(blocks[1])
-        ]
-        return tf.stack(places, axis=1)
 
     def _added(self, total: tf.Tensor, position: int, pushed: Spatial | Flat) -> tf.Tensor:
         """Add the squares of what was pushed to the layer at `position`."""

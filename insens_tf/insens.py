@@ -87,25 +87,24 @@ class Insens:
                 STATES[state](activity) * (1.0 if frequency is None else frequency)
                 for activity, frequency in zip(activities, frequencies)
             ]
+            terms = [activity * weight for activity, weight in zip(activities, weights)]
             if sensitivity == "centre":
-                scales = self._reciprocal_norms(part, weights, row_norms, advance)
+                norms = self._norms(part, weights, row_norms, advance)
+                terms = [term / norm for term, norm in zip(terms, norms)]
             else:
-                scales = [np.ones(1)] * len(weights)
                 advance(len(part))
-            for layer, activity, weight, scale, result in zip(
-                self._layers, activities, weights, scales, maps
-            ):
-                result[rows] = self._backward[layer](part, activity * weight * scale)
+            for layer, term, result in zip(self._layers, terms, maps):
+                result[rows] = self._backward[layer](part, term)
         return maps
 
-    def _reciprocal_norms(
+    def _norms(
         self,
         x: np.ndarray,
         weights: Sequence[np.ndarray],
         row_norms: Sequence[Way],
         advance: Callable[[float], None],
     ) -> list[np.ndarray]:
-        """Return 1 / (w w) of each layer's neurons whose weight is not 0, and 0 elsewhere."""
+        """Return w w of each layer's neurons whose weight is not 0, and infinity elsewhere."""
         needed = {layer.position: weight != 0 for layer, weight in zip(self._layers, weights)}
         total = sum(int(mask.sum()) for mask in needed.values())
         norms: dict[int, np.ndarray] = {}
@@ -113,11 +112,9 @@ class Insens:
             mine = {position: needed[position] for position in way.positions}
             share = len(x) * sum(int(mask.sum()) for mask in mine.values()) / max(1, total)
             norms |= way(x, mine, _scaled(advance, share))
-        # A neuron with w = 0 has no centre and adds nothing.
+        # A neuron with w = 0 has no centre and adds nothing: divided by infinity, it does.
         return [
-            np.divide(
-                1.0, norms[position], out=np.zeros(mask.shape), where=mask & (norms[position] > 0)
-            )
+            np.where(mask & (norms[position] > 0), norms[position], np.inf)
             for position, mask in needed.items()
         ]
 

@@ -4,15 +4,15 @@ A layer's crops (see `layouts`) are pushed forward together: a convolution is a 
 against its kernel spread over the width of a crop, ReLU and pooling are products with crops of
 their state. Squared and added up where they lie, they are the squared row norms.
 
-A dense layer sees every crop. Those of one row of blocks are laid out over the width of the layer
-below and multiplied with the rows of the matrix that they touch; only units that carry anything on,
-and only neurons that are needed, take part.
+A dense layer sees every crop. Those of one row of blocks are multiplied with the rows of the matrix
+that they touch; only units that carry anything on, and only neurons that are needed, take part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -374,28 +374,41 @@ class _Sweep:
         windows = operation.locality.windows or ()
         weights = [_Cropped(self, weight, layout) for weight in self.pooling_weights[position]]
         down, right = (window.stride for window in windows)
-        rows, columns = below.rows.merged(down), below.columns.merged(right)
-        first_row = layout.rows.start * down - windows[0].padding - rows.start
-        first_column = layout.columns.start * right - windows[1].padding - columns.start
-        taken = np.arange(layout.columns.length) * right
-        reach = int(taken[-1]) + windows[1].size
+        # Where, in the crops of the first of the blocks that become one, the first window starts.
+        first_row, first_column = (
+            above.start * window.stride - window.padding - one.start
+            for above, window, one in zip(
+                (layout.rows, layout.columns), windows, (below.rows, below.columns)
+            )
+        )
+        length = layout.columns.length
 
         def push(crops: Spatial) -> Spatial:
-            merged = [
-                _window(row, 3, first_column, reach) for row in self._merged(crops, down, right)
-            ]
+            sub_blocks = self._sub_blocks(crops, down, right)
             cropped = [weight.rows() for weight in weights]
-            results = []
-            for output in range(layout.rows.length):
+
+            def pooled(output: int, i: int, j: int) -> tf.Tensor:
+                """Return a row of one of the blocks that become one, pooled before it does."""
                 terms = []
                 for number, weight in enumerate(cropped):
-                    i, j = divmod(number, windows[1].size)
-                    row = first_row + output * down + i
-                    if 0 <= row < rows.length:
-                        part = tf.gather(merged[row], taken + j, axis=3)
-                        terms.append(part * weight[output])
-                results.append(self._inside_image(tf.add_n(terms), layout))
-            return Spatial(layout, tuple(results), inside=True)
+                    down_by, right_by = divmod(number, windows[1].size)
+                    row = first_row + output * down + down_by - i
+                    at = first_column + np.arange(length) * right + right_by - j
+                    inside = np.flatnonzero((at >= 0) & (at < below.columns.length))
+                    if 0 <= row < below.rows.length and inside.size:
+                        part = tf.gather(sub_blocks(row, i, j), at[inside], axis=3)
+                        part *= _window(weight[output], 3, inside[0], inside.size)
+                        terms.append(_window(part, 3, -inside[0], length))
+                if terms:
+                    return tf.add_n(terms)
+                shape = *self._blocks(layout), crops.rows[0].shape[2], length, operation.shape[-1]
+                return tf.zeros(shape, self.dtype)
+
+            rows = (
+                _stacked([pooled(output, i, j) for i in range(down) for j in range(right)])
+                for output in range(layout.rows.length)
+            )
+            return Spatial(layout, tuple(self._inside_image(row, layout) for row in rows), True)
 
         return push
 
@@ -530,36 +543,33 @@ class _Sweep:
         """Return the crop rows of `down` by `right` neighbouring blocks taken as one."""
         if down == right == 1:
             return list(crops.rows)
-        crops = self._everywhere(crops) if self._odd(crops.layout, down, right) else crops
         length = crops.layout.rows.length
-        rows = crops.rows
-        blocks = self._blocks(crops.layout)
-        if rows[0].shape[:2] == blocks:
-            # Every sub-block's place among all blocks; gathering whole crops is fast.
-            places = np.arange(blocks[0] * blocks[1]).reshape(blocks)
-            flat = [tf.reshape(row, (-1, *row.shape[2:])) for row in rows]
-
-            def sub_block(number: int, i: int, j: int) -> tf.Tensor:
-                return tf.gather(flat[number], places[i::down, j::right])
-
-        else:
-
-            def sub_block(number: int, i: int, j: int) -> tf.Tensor:
-                return rows[number]
-
-        zeros = tf.zeros_like(sub_block(0, 0, 0))
+        sub_blocks = self._sub_blocks(crops, down, right)
+        zeros = tf.zeros_like(sub_blocks(0, 0, 0))
         results = []
         for number in range(length + down - 1):
             parts = []
             for i in range(down):
                 inner = number - i
                 for j in range(right):
-                    part = sub_block(inner, i, j) if 0 <= inner < length else zeros
+                    part = sub_blocks(inner, i, j) if 0 <= inner < length else zeros
                     parts.append(tf.pad(part, ((0, 0),) * 3 + ((j, right - 1 - j), (0, 0))))
-            stacked = tf.stack(parts, axis=2)
-            shape = stacked.shape
-            results.append(tf.reshape(stacked, (*shape[:2], shape[2] * shape[3], *shape[4:])))
+            results.append(_stacked(parts))
         return results
+
+    def _sub_blocks(
+        self, crops: Spatial, down: int, right: int
+    ) -> Callable[[int, int, int], tf.Tensor]:
+        """Return what gives a crop row of the (i, j)-th of each `down` by `right` blocks."""
+        crops = self._everywhere(crops) if self._odd(crops.layout, down, right) else crops
+        rows = crops.rows
+        blocks = self._blocks(crops.layout)
+        if down == right == 1 or rows[0].shape[:2] != blocks:
+            return lambda number, i, j: rows[number]
+        # Every sub-block's place among all blocks; gathering whole crops is fast.
+        places = np.arange(blocks[0] * blocks[1]).reshape(blocks)
+        flat = [tf.reshape(row, (-1, *row.shape[2:])) for row in rows]
+        return cache(lambda number, i, j: tf.gather(flat[number], places[i::down, j::right]))
 
     def _odd(self, layout: Layout, down: int, right: int) -> bool:
         blocks = self._blocks(layout)
@@ -656,6 +666,15 @@ class _Cropped:
             [rows[:, left + i : left + i + columns] for i in range(layout.columns.length)], axis=2
         )
         return [cut[i : i + blocks, :, tf.newaxis] for i in range(layout.rows.length)]
+
+
+def _stacked(parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the crops of blocks that become one, (rows, columns, components, ...), as its own."""
+    if len(parts) == 1:
+        return parts[0]
+    stacked = tf.stack(parts, axis=2)
+    shape = stacked.shape
+    return tf.reshape(stacked, (*shape[:2], shape[2] * shape[3], *shape[4:]))
 
 
 def _slice(values: tf.Tensor, first: tf.Tensor, length: int) -> tf.Tensor:

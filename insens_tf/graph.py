@@ -292,6 +292,31 @@ class Convolution(Operation):
             tf.nn.conv2d(gradient, kernel, 1, paddings, dilations=self.dilation)
         ]
 
+    def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
+        if self.groups > 1:
+            return super().rows(elements, *values)
+        *positions, filters = tf.unstack(tf.unravel_index(elements, self.shape))
+        # Each row is a filter's weights, put where its neuron sees, and 0 elsewhere.
+        weights = tf.gather(tf.convert_to_tensor(self.kernel), filters, axis=-1)
+        weights = tf.reshape(weights, (-1, *weights.shape[-2:-1], tf.shape(elements)[0]))
+        weights = tf.pad(tf.transpose(weights, (2, 0, 1)), ((0, 0), (0, 1), (0, 0)))
+        axes = len(positions)
+        place: Any = tf.zeros((1,) * (axes + 1), tf.int64)
+        seen: Any = tf.ones((1,) * (axes + 1), tf.bool)
+        for axis, (window, dilation) in enumerate(zip(self.locality.windows or (), self.dilation)):
+            length, size = self.operand_shape[axis], int(self.kernel.shape[axis])
+            first = positions[axis] * window.stride - window.padding
+            offset = tf.range(length, dtype=tf.int64) - first[:, tf.newaxis]
+            tap = offset // dilation
+            inside = tf.equal(offset % dilation, 0) & (tap >= 0) & (tap < size)
+            shape = (-1, *(length if other == axis else 1 for other in range(axes)))
+            place = place * size + tf.reshape(tap, shape)
+            seen = seen & tf.reshape(inside, shape)
+        place = tf.where(seen, place, math.prod(self.kernel.shape[:axes]))
+        return [
+            tf.gather(weights, tf.reshape(place, (-1, *self.operand_shape[:axes])), batch_dims=1)
+        ]
+
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         kernel = tf.convert_to_tensor(self.kernel)
@@ -397,6 +422,10 @@ class Gate(Operation):
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
+        slope = self.negative_slope
+        if self.ceiling is None and isinstance(slope, float) and slope == 0.0:
+            # Its gradient at 0 is 0 too, and it is three times as fast.
+            return tf.nn.relu(value)
         # A saturated neuron has slope 0 and an offset; elsewhere the piece goes through 0.
         result = tf.stop_gradient(self.slope(value)) * value
         if self.ceiling is not None:

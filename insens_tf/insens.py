@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.chunks import at_a_time, slices
+from insens_tf.chunks import at_a_time, bytes_of, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
@@ -26,6 +26,10 @@ STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 SENSITIVITIES = ("centre", "activity")
 """Eq. 7's readings: omega = x - c = v w / (w w), and omega = v w."""
+
+# How often all values of the graph are held: on the forward and backward passes, and, in float64,
+# as weights, terms and norms.
+PASSES = 6
 
 
 class Insens:
@@ -45,7 +49,7 @@ class Insens:
     def __init__(self, graph: Graph, layers: Sequence[HiddenLayer], memory_budget: int) -> None:
         self._layers = tuple(layers)
         positions = [layer.position for layer in layers]
-        self._inputs_at_a_time = at_a_time(graph, positions, memory_budget)
+        self._inputs_at_a_time = at_a_time(graph, positions, memory_budget, passes=PASSES)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         self._activities = Compiled(lambda x: graph.values(x, positions), [image])
         self._backward = {
@@ -55,6 +59,12 @@ class Insens:
             )
             for layer in layers
         }
+
+    @staticmethod
+    def memory(graph: Graph, positions: Sequence[int], memory_budget: int, inputs: int) -> int:
+        """Return how many bytes are held beside the way's, for that many inputs."""
+        at_once = at_a_time(graph, positions, memory_budget, passes=PASSES)
+        return bytes_of(graph, positions, min(inputs, at_once), PASSES)
 
     def __call__(
         self,

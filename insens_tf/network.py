@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
@@ -13,7 +14,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter, batches_of
-from insens_tf.chunks import at_a_time, slices
+from insens_tf.chunks import at_a_time, readable_size, slices
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
 from insens_tf.insens import SENSITIVITIES, STATES, Insens, checked_frequency
@@ -84,6 +85,9 @@ class SwitchedNetwork:
         reading = read(model)
         self.model = model
         self.memory_budget = int(memory_budget)
+        # Insens holds activities and maps while a way computes their norms.
+        self._budget_of_maps = self.memory_budget // 4
+        self._budget_of_ways = self.memory_budget - self._budget_of_maps
         self._graph = reading.graph
         self._found = Layers(reading)
         self.layers = self._found.hidden
@@ -300,9 +304,11 @@ class SwitchedNetwork:
         if way is not None:
             _one_of("way", way, WAYS)
         choice = self._choice(expected_needed(layers, frequencies, state), way)
+        if sensitivity == "centre":
+            self._warn_of_memory(choice, len(inputs))
         ways = [self._way(name, positions) for name, positions in choice.groups.items()]
         compiled = self._cached(
-            ("insens", *layers), lambda: Insens(self._graph, layers, self.memory_budget)
+            ("insens", *layers), lambda: Insens(self._graph, layers, self._budget_of_maps)
         )
         with _progress("Insens", len(inputs), progress) as advance:
             maps = compiled(inputs, frequencies, state, sensitivity, ways, advance)
@@ -437,7 +443,11 @@ class SwitchedNetwork:
             _one_of("way", way, WAYS)
         needed = expected_needed(layers, frequencies, state)
         choice = self._choice(needed, way)
-        return plan(self._graph, layers, self.output, needed, choice, inputs)
+
+        def own_memory(positions: Sequence[int]) -> int:
+            return self._memory_of_maps(positions, inputs)
+
+        return plan(self._graph, layers, self.output, needed, choice, inputs, own_memory)
 
     def _inputs_in(self, x_shape: Any) -> int:
         """Return how many inputs an array of this shape holds."""
@@ -464,15 +474,30 @@ class SwitchedNetwork:
             lambda: choose(
                 self._graph,
                 {one: step / 64 * sizes[one] for one, step in steps.items()},
-                self.memory_budget,
+                self._budget_of_ways,
                 way,
             ),
         )
 
+    def _memory_of_maps(self, positions: Sequence[int], inputs: int) -> int:
+        return Insens.memory(self._graph, positions, self._budget_of_maps, inputs)
+
+    def _warn_of_memory(self, choice: Choice, inputs: int) -> None:
+        memory = choice.together.memory + self._memory_of_maps(list(choice.ways), inputs)
+        if memory > self.memory_budget:
+            warnings.warn(
+                f"Insens takes about {readable_size(memory)} at a time, more than the memory "
+                f"budget of {readable_size(self.memory_budget)}, as no less is enough for one "
+                "input of this size; plan() says for which layer. Build the SwitchedNetwork with a "
+                "larger memory_budget if there is as much memory",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
     def _way(self, name: str, positions: tuple[int, ...]) -> Way:
         return self._cached(
             ("way", name, positions),
-            lambda: WAYS[name](self._graph, positions, self.memory_budget),
+            lambda: WAYS[name](self._graph, positions, self._budget_of_ways),
         )
 
     def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,8 +119,12 @@ def plan(
     needed: Mapping[int, float],
     choice: Choice,
     inputs: int,
+    own_memory: Callable[[Sequence[int]], int],
 ) -> Plan:
-    """Return the plan for what was chosen."""
+    """Return the plan for what was chosen.
+
+    `own_memory` returns the bytes that Insens of the layers at some positions holds beside its way.
+    """
     gradient = 2 * graph.work([output.position], FEW)
 
     def gradients(cost: Cost, positions: Sequence[int]) -> float:
@@ -138,10 +142,10 @@ def plan(
                 needed[layer.position],
                 choice.ways[layer.position],
                 gradients(choice.alone[layer.position], [layer.position]),
-                choice.alone[layer.position].memory,
+                choice.alone[layer.position].memory + own_memory([layer.position]),
             )
             for layer in layers
         ),
         gradients(choice.together, list(needed)),
-        choice.together.memory,
+        choice.together.memory + own_memory(list(needed)),
     )

@@ -114,6 +114,20 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "input_shape": (6, 6, 3),
         "layers": [conv(4, 1), conv(2, 3), FLATTEN, dense(4), dense(3, "softmax")],
     },
+    "conv of many channels": {
+        "input_shape": (7, 8, 8),
+        "layers": [
+            conv(8, (4, 2), padding="same"),
+            conv(9, (2, 3)),
+            conv(8, (3, 2), padding="same", dilation_rate=(2, 1)),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "conv strided without a ReLU, flattened": {
+        "input_shape": (8, 10, 2),
+        "layers": [conv(3, 3, None, strides=(2, 3)), FLATTEN, dense(5), dense(3, None)],
+    },
     "pools overlapping": {
         "input_shape": (9, 9, 1),
         "layers": [

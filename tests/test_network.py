@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from tensorflow import keras
 
 import insens_tf
+from insens_tf.graph import Graph
 from tests.architectures import NAMES, build, images, randomise
 from tests.conftest import CaseOf
 from tests.oracle import Oracle, assert_agrees
@@ -226,6 +229,52 @@ def test_later_training_is_seen() -> None:
     model.fit(x, np.arange(8) % 3, epochs=2, verbose=0)
     (reference, *_) = Oracle(model).references(x)
     assert_agrees(network.insens(x, 0), reference.insens())
+
+
+# --- compiled functions ---------------------------------------------------------------------------
+
+
+def test_nothing_is_traced_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of inputs and neurons, and which of them are needed."""
+    model = build("2CONV", 0)
+    network = insens_tf.SwitchedNetwork(model)
+    evaluations: list[int] = []
+    evaluate = Graph.values
+
+    def recording(self: Graph, *arguments: Any) -> Any:
+        evaluations.append(1)
+        return evaluate(self, *arguments)
+
+    monkeypatch.setattr(Graph, "values", recording)
+
+    def everything(x: np.ndarray, count: int) -> None:
+        layers = list(network.layers)
+        network.insens(x, layers)
+        for way in ("crops", "backward", "probes", "gradient"):
+            network.insens(x, layers, way=way)
+        network.estimate_insens(x, layers, probes=16 + count)
+        network.activity(x, layers)
+        network.activation_frequency(x, progress=False)
+        for neurons in (np.arange(2), np.arange(count)):
+            network.project(x, -1, neurons)
+
+    everything(images(model, 3), 6)
+    assert evaluations
+    evaluations.clear()
+    everything(images(model, 5, 1), 7)
+    everything(images(model, 1, 2), 5)
+    assert not evaluations
+
+
+def test_compiled_functions_go_with_the_network() -> None:
+    model = build("dense", 0)
+    network = insens_tf.SwitchedNetwork(model)
+    network.insens(images(model, 2), list(network.layers))
+    network.project(images(model, 1), 0)
+    watched = [weakref.ref(network), weakref.ref(network._graph)]
+    del network
+    gc.collect()
+    assert [one() for one in watched] == [None, None]
 
 
 # --- TensorFlow's state --------------------------------------------------------------------------

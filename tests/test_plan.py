@@ -25,15 +25,15 @@ def test_of_one_input_and_all_layers(case: CaseOf) -> None:
         assert 0 < planned.gradients <= plan.gradients
         assert 0 < planned.memory <= network.memory_budget
     assert plan.layers[0].way == "stateless"
-    assert plan.memory == max(one.memory for one in plan.layers)
+    assert max(one.memory for one in plan.layers) <= plan.memory <= network.memory_budget
 
 
-def test_time_grows_with_the_inputs_and_memory_does_not(case: CaseOf) -> None:
+def test_time_grows_with_the_inputs_and_memory_keeps_to_the_budget(case: CaseOf) -> None:
     network = case("2CONV", 0).network
-    one, eight = (network.plan((count, *network.input_shape)) for count in (1, 8))
+    one, eight, many = (network.plan((count, *network.input_shape)) for count in (1, 8, 10**6))
     assert eight.inputs == 8
     assert eight.gradients == pytest.approx(8 * one.gradients)
-    assert eight.memory == one.memory
+    assert one.memory < eight.memory < many.memory <= network.memory_budget
 
 
 def test_a_sweep_costs_less_than_its_layers_one_by_one(case: CaseOf) -> None:

@@ -137,6 +137,7 @@ def test_crops_that_do_not_fit_the_budget_are_not_chosen() -> None:
         assert choose(network._graph, needed, 2**20).ways[layer.position] != "crops"
 
 
+@pytest.mark.filterwarnings("ignore:Insens takes about:RuntimeWarning")
 @pytest.mark.parametrize("budget", [2**20, 2**22, 2**24, 2**29])
 def test_the_budget_changes_nothing_but_the_chunks(budget: int) -> None:
     model = two_conv((20, 22, 2), 4, filters=(6, 8), units=40, seed=1)
@@ -146,3 +147,11 @@ def test_the_budget_changes_nothing_but_the_chunks(budget: int) -> None:
     expected, actual = roomy.insens(x, layers), tight.insens(x, [layer.name for layer in layers])
     for layer in layers:
         assert_agrees(actual[layer.name], expected[layer.name], 1e-5)
+
+
+def test_a_budget_that_is_too_small_is_told_of() -> None:
+    network = insens_tf.SwitchedNetwork(two_conv((32, 32, 3), 4, seed=0), memory_budget=2**20)
+    x = np.zeros((1, 32, 32, 3))
+    assert network.plan(layer="conv_2").memory > 2**20
+    with pytest.warns(RuntimeWarning, match=r"about [\d.]+ MiB at a time.*budget of 1.0 MiB"):
+        network.insens(x, "conv_2", np.zeros(network.layers[1].shape))

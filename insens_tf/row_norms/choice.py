@@ -94,6 +94,11 @@ def choose(
         ]
         return Cost(sum(one.work for one in groups), max(one.memory for one in groups))
 
+    if way is None:
+        # What holds more than it may is for where nothing holds less.
+        for position, possible in costs.items():
+            fitting = {name: one for name, one in possible.items() if one.memory <= memory_budget}
+            costs[position] = fitting or possible
     ways = {
         position: way or min(possible, key=lambda name: possible[name].work)
         for position, possible in costs.items()

@@ -64,9 +64,7 @@ def crop_sizes(graph: Graph, needed: Mapping[int, float], memory_budget: int) ->
     height, width, channels = (*graph.input_shape, 1, 1)[:3]
     coarsest_rows = max((one.rows.stride for one in found.values()), default=1)
     coarsest_columns = max((one.columns.stride for one in found.values()), default=1)
-    width = -(-width // coarsest_columns) * coarsest_columns if found else 1
-    if not found:
-        channels = 1
+    width = -(-width // coarsest_columns) * coarsest_columns
     measure = _Measure(graph, ancestors, found, needed)
     components = width * channels
     a_row = components * graph.dtype.size
@@ -231,9 +229,9 @@ class _Measure:
                     row, rows = self._rows(position)
                     return row * (rows + self._touched(position))
                 case graphs.Pooling():
-                    row, rows = self._rows(position)
                     offsets = operation.window[0] * operation.window[1]
-                    return row * rows + offsets * self._elements(position)
+                    parted = self._elements(operation.operands[0])
+                    return parted + offsets * self._elements(position)
                 case _:
                     return self._elements(position)
         if isinstance(operation, graphs.Matrix):

@@ -293,10 +293,8 @@ class _Sweep:
                 tf.constant(np.repeat(share[..., np.newaxis], channels, axis=-1), self.dtype)
                 for share in shares
             ]
-        value = self.values[operand]
-        _, winners = tf.nn.max_pool_with_argmax(
-            value[tf.newaxis], operation.window, operation.strides, operation.padding.upper()
-        )
+        assert isinstance(operation, graphs.MaxPooling)
+        winners = operation.winners(self.values[operand][tf.newaxis])
         slope = None
         below = self.operations[operand]
         if isinstance(below, graphs.Gate) and self._is_fused(operand):

@@ -271,7 +271,7 @@ def test_compiled_functions_go_with_the_network() -> None:
     network = insens_tf.SwitchedNetwork(model)
     network.insens(images(model, 2), list(network.layers))
     network.project(images(model, 1), 0)
-    watched = [weakref.ref(network), weakref.ref(network._graph)]
+    watched: list[weakref.ref[Any]] = [weakref.ref(network), weakref.ref(network._graph)]
     del network
     gc.collect()
     assert [one() for one in watched] == [None, None]

@@ -27,6 +27,8 @@ __all__ = [
     "BatchNormalization",
     "Concatenate",
     "Convolution",
+    "Cropping",
+    "DepthwiseConvolution",
     "Gate",
     "GlobalAveragePooling",
     "Graph",
@@ -36,9 +38,12 @@ __all__ = [
     "MaxPooling",
     "Operation",
     "OutputActivation",
+    "Permutation",
     "Pooling",
     "ReceptiveField",
+    "Resampling",
     "Reshape",
+    "TransposedConvolution",
     "Window",
     "ZeroPadding",
 ]
@@ -167,6 +172,10 @@ class Operation(ABC):
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         """Return the value, (batch, *shape), for the values of the operands."""
 
+    def of_known_shape(self, value: tf.Tensor) -> tf.Tensor:
+        """Return its value such that TensorFlow knows the shape in derivatives of it, too."""
+        return tf.reshape(value, (-1, *self.shape))
+
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         """Return what takes gradients at this operation's value back to its operands.
 
@@ -243,7 +252,7 @@ class Matrix(Operation):
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         result = tf.tensordot(value, tf.convert_to_tensor(self.kernel), axes=1)
-        result = tf.reshape(result, (-1, *self.shape))
+        result = self.of_known_shape(result)
         return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
 
 
@@ -342,6 +351,80 @@ class Convolution(Operation):
 
 
 @dataclass(frozen=True, eq=False)
+class DepthwiseConvolution(Operation):
+    """A convolution of each channel alone, over one or two axes.
+
+    `kernel` is (size of the window ..., channels, results for each channel).
+    """
+
+    kernel: Any
+    bias: Any | None
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str
+    operand_shape: tuple[int, ...]
+
+    def work(self, rows: int) -> float:
+        sizes = tuple(self.kernel.shape)[: len(self.strides)]
+        return super().work(rows) + CONVOLUTION_WORK * self.size * math.prod(sizes)
+
+    @property
+    def locality(self) -> Locality:
+        return Locality(
+            tuple(
+                Window.of(size, stride, self.padding, length, dilation)
+                for size, stride, dilation, length in zip(
+                    tuple(self.kernel.shape), self.strides, self.dilation, self.operand_shape
+                )
+            )
+        )
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        kernel = tf.convert_to_tensor(self.kernel)
+        strides, dilation = self.strides, self.dilation
+        if len(strides) == 1:
+            # TensorFlow has it for two axes only: a first one of length 1.
+            value, kernel = value[:, tf.newaxis], kernel[tf.newaxis]
+            strides, dilation = strides * 2, (1, *dilation)
+        result = tf.nn.depthwise_conv2d(
+            value, kernel, (1, *strides, 1), self.padding.upper(), dilations=dilation
+        )
+        result = self.of_known_shape(result)
+        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class TransposedConvolution(Operation):
+    """A convolution the other way round, of any rank; `kernel` is (sizes ..., filters, channels).
+
+    Its outputs see windows of which the stride is a fraction, so that its locality is not told.
+    """
+
+    kernel: Any
+    bias: Any | None
+    strides: tuple[int, ...]
+    padding: str
+
+    def work(self, rows: int) -> float:
+        *sizes, _, channels = self.kernel.shape
+        multiplications = self.size * math.prod(sizes) * channels / math.prod(self.strides)
+        return super().work(rows) + CONVOLUTION_WORK * multiplications
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        result = tf.nn.conv_transpose(
+            value,
+            tf.convert_to_tensor(self.kernel),
+            (tf.shape(value)[0], *self.shape),
+            self.strides,
+            self.padding.upper(),
+        )
+        result = self.of_known_shape(result)
+        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+
+
+@dataclass(frozen=True, eq=False)
 class BatchNormalization(Operation):
     """Normalisation at inference: the last axis scaled and shifted by stored statistics."""
 
@@ -436,10 +519,10 @@ class Gate(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Pooling(Operation):
-    """Pooling over the two spatial axes, of each channel alone."""
+    """Pooling over the spatial axes, one to three of them, of each channel alone."""
 
-    window: tuple[int, int]
-    strides: tuple[int, int]
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
     padding: str
     operand_shape: tuple[int, ...]
 
@@ -454,20 +537,33 @@ class Pooling(Operation):
 
 
 class MaxPooling(Pooling):
-    """Max pooling; the first of equal maxima wins, as in TensorFlow's own gradient."""
+    """Max pooling; the first of equal maxima wins, as in TensorFlow's own gradient over 2 axes."""
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
-        return tf.nn.max_pool2d(value, self.window, self.strides, self.padding.upper())
+        padding = self.padding.upper()
+        if len(self.window) == 2:
+            return tf.nn.max_pool2d(value, self.window, self.strides, padding)
+        # Not by TensorFlow's pooling of three axes, whose gradient goes to all equal maxima: each
+        # plane first, and then the first axis, find the first of all.
+        if len(self.window) == 3:
+            planes = tf.reshape(value, (-1, *self.operand_shape[1:]))
+            value = tf.nn.max_pool2d(planes, self.window[1:], self.strides[1:], padding)
+        columns = math.prod(self.shape[1:-1])
+        value = tf.reshape(value, (-1, self.operand_shape[0], columns, self.shape[-1]))
+        value = tf.nn.max_pool2d(value, (self.window[0], 1), (self.strides[0], 1), padding)
+        return tf.reshape(value, (-1, *self.shape))
 
     def winners(self, value: tf.Tensor) -> tf.Tensor:
-        """Return which element wins each window: flat indices into the operand, int64."""
+        """Return which element wins each window of two axes: flat indices, int64."""
         _, winners = tf.nn.max_pool_with_argmax(
             value, self.window, self.strides, self.padding.upper()
         )
         return winners
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        if len(self.window) != 2:
+            return super().transposed(*values)
         (down, right), (rows, columns, channels) = self.window, self.shape
         whole = (rows * down, columns * right, channels)
         if self.window != self.strides or whole != self.operand_shape:
@@ -492,23 +588,24 @@ class AveragePooling(Pooling):
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
-        return tf.nn.avg_pool2d(value, self.window, self.strides, self.padding.upper())
+        return tf.nn.avg_pool(value, self.window, self.strides, self.padding.upper())
 
 
 @dataclass(frozen=True, eq=False)
 class GlobalAveragePooling(Operation):
-    """The mean over the two spatial axes."""
+    """The mean over all axes but the last."""
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
-        return tf.reshape(tf.reduce_mean(value, axis=(1, 2)), (-1, *self.shape))
+        axes = range(1, len(value.shape) - 1)
+        return tf.reshape(tf.reduce_mean(value, axis=tuple(axes)), (-1, *self.shape))
 
 
 @dataclass(frozen=True, eq=False)
 class ZeroPadding(Operation):
-    """Zeros around the two spatial axes: (before, after) of each."""
+    """Zeros around the spatial axes: (before, after) of each."""
 
-    padding: tuple[tuple[int, int], tuple[int, int]]
+    padding: tuple[tuple[int, int], ...]
 
     @property
     def locality(self) -> Locality:
@@ -516,7 +613,54 @@ class ZeroPadding(Operation):
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
-        return tf.pad(value, ((0, 0), *self.padding, (0, 0)))
+        return self.of_known_shape(tf.pad(value, ((0, 0), *self.padding, (0, 0))))
+
+
+@dataclass(frozen=True, eq=False)
+class Cropping(Operation):
+    """What is left of the spatial axes from the position `first` of each on."""
+
+    first: tuple[int, ...]
+
+    @property
+    def locality(self) -> Locality:
+        return Locality(tuple(Window(1, 1, -first) for first in self.first))
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        result = tf.slice(value, (0, *self.first, 0), (-1, *self.shape))
+        return self.of_known_shape(result)
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling(Operation):
+    """Each spatial axis times a matrix, (positions, positions of the operand): interpolation."""
+
+    matrices: tuple[np.ndarray, ...]
+
+    def work(self, rows: int) -> float:
+        longest = max(matrix.shape[1] for matrix in self.matrices)
+        return super().work(rows) + self.size * longest
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        for matrix in self.matrices:
+            # The first spatial axis is taken away, and comes back as the last of all.
+            value = tf.tensordot(value, tf.constant(matrix, value.dtype), axes=[[1], [1]])
+        result = tf.transpose(value, (0, *range(2, len(self.shape) + 1), 1))
+        return self.of_known_shape(result)
+
+
+@dataclass(frozen=True, eq=False)
+class Permutation(Operation):
+    """Its operand with the axes, counted without the batch, in another order."""
+
+    axes: tuple[int, ...]
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        result = tf.transpose(value, (0, *(axis + 1 for axis in self.axes)))
+        return self.of_known_shape(result)
 
 
 @dataclass(frozen=True, eq=False)

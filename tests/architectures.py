@@ -47,6 +47,7 @@ def layer(kind: str, **arguments: Any) -> Specification:
 
 
 FLATTEN = layer("Flatten")
+RELU = layer("ReLU")
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "dense": {
@@ -260,6 +261,150 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
             dense(3, None),
         ],
     },
+    "one axis": {
+        "input_shape": (17, 2),
+        "layers": [
+            layer("Conv1D", filters=3, kernel_size=3, dilation_rate=2),
+            layer("ZeroPadding1D", padding=(2, 1)),
+            RELU,
+            layer("MaxPooling1D", pool_size=3, strides=2, padding="same"),
+            layer("Conv1D", filters=4, kernel_size=2, strides=2, padding="causal"),
+            RELU,
+            layer("Cropping1D", cropping=(1, 0)),
+            layer("AveragePooling1D", pool_size=2, strides=1, padding="same"),
+            layer("SpatialDropout1D", rate=0.5),
+            layer("Conv1D", filters=3, kernel_size=2),
+            RELU,
+            layer("GlobalAveragePooling1D", keepdims=True),
+            layer("GlobalMaxPooling1D"),
+            dense(3, None),
+        ],
+    },
+    "three axes": {
+        "input_shape": (4, 6, 5, 1),
+        "layers": [
+            layer("ZeroPadding3D", padding=((1, 0), (0, 0), (0, 1))),
+            layer("Conv3D", filters=2, kernel_size=(2, 3, 2), strides=(2, 1, 2)),
+            RELU,
+            layer("Cropping3D", cropping=((0, 0), (1, 0), (0, 1))),
+            layer("Conv3D", filters=3, kernel_size=(1, 2, 2), padding="same"),
+            RELU,
+            layer("SpatialDropout3D", rate=0.5),
+            layer("Conv3D", filters=4, kernel_size=(1, 2, 1)),
+            RELU,
+            layer("GlobalAveragePooling3D"),
+            dense(3, None),
+        ],
+    },
+    "depthwise and separable": {
+        "input_shape": (9, 8, 2),
+        "layers": [
+            layer("DepthwiseConv2D", kernel_size=(3, 2), depth_multiplier=2),
+            RELU,
+            layer("DepthwiseConv2D", kernel_size=3, strides=2, padding="same", use_bias=False),
+            RELU,
+            layer("SeparableConv2D", filters=3, kernel_size=2, depth_multiplier=2, padding="same"),
+            RELU,
+            layer("DepthwiseConv2D", kernel_size=2, dilation_rate=(1, 2)),
+            RELU,
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "depthwise and separable over one axis": {
+        "input_shape": (15, 2),
+        "layers": [
+            layer("DepthwiseConv1D", kernel_size=3, depth_multiplier=2, dilation_rate=2),
+            RELU,
+            layer("DepthwiseConv1D", kernel_size=2, strides=2, padding="same"),
+            RELU,
+            layer("SeparableConv1D", filters=3, kernel_size=3, padding="causal"),
+            RELU,
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "conv transposed": {
+        "input_shape": (3, 4, 2),
+        "layers": [
+            layer("Conv2DTranspose", filters=3, kernel_size=(3, 2), strides=2, padding="same"),
+            RELU,
+            layer("Conv2DTranspose", filters=2, kernel_size=(2, 1)),
+            RELU,
+            conv(2, 3, strides=2),
+            layer(
+                "Conv2DTranspose", filters=2, kernel_size=3, strides=(2, 2), output_padding=(1, 0)
+            ),
+            RELU,
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "conv transposed over one axis": {
+        "input_shape": (6,),
+        "layers": [
+            dense(4),
+            layer("RepeatVector", n=3),
+            layer("Conv1DTranspose", filters=3, kernel_size=3, strides=2),
+            RELU,
+            layer("UpSampling1D", size=2),
+            layer("Conv1D", filters=2, kernel_size=3),
+            RELU,
+            layer("GlobalAveragePooling1D"),
+            dense(3, None),
+        ],
+    },
+    "conv transposed over three axes": {
+        "input_shape": (2, 3, 2, 1),
+        "layers": [
+            layer("Conv3DTranspose", filters=2, kernel_size=2, strides=(1, 2, 1), padding="same"),
+            RELU,
+            layer("UpSampling3D", size=(1, 1, 2)),
+            layer("Conv3D", filters=2, kernel_size=2),
+            RELU,
+            layer("GlobalMaxPooling3D", keepdims=True),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "global maxima": {
+        "input_shape": (7, 6, 2),
+        "layers": [conv(5, 3), layer("GlobalMaxPooling2D"), dense(5), dense(3, "softmax")],
+    },
+    "rescaled, normalised and cropped": {
+        "input_shape": (8, 9, 3),
+        "layers": [
+            layer("Rescaling", scale=0.5, offset=-0.25),
+            layer("Normalization", mean=[0.5, -0.25, 0.0], variance=[0.25, 2.0, 1.0]),
+            layer("Rescaling", scale=[1.0, 3.0, -0.5]),
+            conv(3, 3, None),
+            layer("Cropping2D", cropping=((1, 0), (0, 2))),
+            layer("Normalization", axis=None, mean=0.125, variance=3.0, invert=True),
+            RELU,
+            layer("SpatialDropout2D", rate=0.25),
+            layer("AlphaDropout", rate=0.25),
+            layer("GaussianNoise", stddev=1.0),
+            layer("GaussianDropout", rate=0.5),
+            layer("Identity"),
+            conv(3, 2, strides=2),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
+    "axes moved, positions repeated": {
+        "input_shape": (3, 4, 2),
+        "layers": [
+            layer("Permute", dims=(3, 1, 2)),
+            RELU,
+            layer("UpSampling2D", size=(2, 1)),
+            conv(3, 2, None),
+            layer("Resizing", height=5, width=3, interpolation="nearest"),
+            RELU,
+            conv(2, 2),
+            FLATTEN,
+            dense(3, None),
+        ],
+    },
     "2CONV": {
         "input_shape": (12, 12, 1),
         "layers": [
@@ -304,6 +449,31 @@ def with_concatenation(dtype: str) -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", dtype=dtype)(flat))
 
 
+def with_differences(dtype: str) -> keras.Model:
+    """Three convolutions of one image: their differences and means."""
+    inputs = keras.Input((7, 6, 2), dtype=dtype)
+    one, other, third = (keras.layers.Conv2D(3, 2, dtype=dtype)(inputs) for _ in range(3))
+    difference = keras.layers.Subtract(dtype=dtype)([one, other])
+    hidden = keras.layers.ReLU(dtype=dtype)(difference)
+    mean = keras.layers.Average(dtype=dtype)([hidden, other, third])
+    hidden = keras.layers.ReLU(dtype=dtype)(mean)
+    flat = keras.layers.Flatten(dtype=dtype)(hidden)
+    return keras.Model(inputs, keras.layers.Dense(3, dtype=dtype)(flat))
+
+
+def with_extremes(dtype: str) -> keras.Model:
+    """Three convolutions of one image: the largest and the smallest, one below the other."""
+    inputs = keras.Input((5, 4, 2), dtype=dtype)
+    one, other, third = (keras.layers.Conv2D(3, 2, dtype=dtype)(inputs) for _ in range(3))
+    largest = keras.layers.Maximum(dtype=dtype)([one, other, third])
+    smallest = keras.layers.Minimum(dtype=dtype)([one, other])
+    joined = keras.layers.Concatenate(axis=1, dtype=dtype)([largest, smallest, third])
+    hidden = keras.layers.ReLU(dtype=dtype)(joined)
+    hidden = keras.layers.ReLU(dtype=dtype)(keras.layers.Conv2D(2, 2, dtype=dtype)(hidden))
+    flat = keras.layers.Flatten(dtype=dtype)(hidden)
+    return keras.Model(inputs, keras.layers.Dense(3, dtype=dtype)(flat))
+
+
 def with_shared_layer(dtype: str) -> keras.Model:
     """One dense layer used twice, and a Sequential model inside the model."""
     inputs = keras.Input((6,), dtype=dtype)
@@ -323,6 +493,8 @@ def with_shared_layer(dtype: str) -> keras.Model:
 GRAPHS: dict[str, Callable[[str], keras.Model]] = {
     "graph with a sum": with_sum,
     "graph with a concatenation": with_concatenation,
+    "graph with differences and means": with_differences,
+    "graph with maxima and minima": with_extremes,
     "graph with a shared layer and a model inside": with_shared_layer,
 }
 """Functional models by name, each a function of the dtype."""

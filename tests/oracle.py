@@ -90,6 +90,10 @@ class Sweep:
     """Which piece of every nonlinearity is used, and which input won each maximum, in order."""
 
 
+Seen = list[tuple[tuple[int, ...], tuple[int, ...]]]
+"""What one output looks at: positions in the kernel, and in the image."""
+
+
 # --- windows ------------------------------------------------------------------------------------
 
 
@@ -104,7 +108,23 @@ def padding_before(size: int, window: int, stride: int, padding: str) -> tuple[i
     if padding == "same":
         outputs = -(-size // stride)
         return outputs, max((outputs - 1) * stride + window - size, 0) // 2
+    if padding == "causal":
+        return (size - 1) // stride + 1, window - 1
     raise NotImplementedError(f"padding {padding!r}")
+
+
+def output_ends(
+    image: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    padding: str,
+) -> list[tuple[int, int]]:
+    """Number of outputs and the padding before the first component, along each axis."""
+    return [
+        padding_before(image[axis], (window[axis] - 1) * dilation[axis] + 1, strides[axis], padding)
+        for axis in range(len(image))
+    ]
 
 
 def window_positions(
@@ -113,28 +133,27 @@ def window_positions(
     strides: Sequence[int],
     dilation: Sequence[int],
     padding: str,
-) -> tuple[tuple[int, int], list[list[tuple[int, int, int]]]]:
+) -> tuple[tuple[int, ...], list[Seen]]:
     """Where every output looks: the output's size, and for each output, in C order, a list.
 
-    The list holds ``(position in the kernel, row, column)`` in C order of the kernel, without the
-    positions that fall on the padding.
+    Each holds ``(position in the kernel, position in the image)`` in C order of the kernel,
+    without those that fall on the padding. There may be any number of axes.
     """
-    spans = [(window[axis] - 1) * dilation[axis] + 1 for axis in range(2)]
-    (rows, top), (columns, left) = (
-        padding_before(image[axis], spans[axis], strides[axis], padding) for axis in range(2)
-    )
+    axes = range(len(image))
+    ends = output_ends(image, window, strides, dilation, padding)
+    size = tuple(outputs for outputs, _ in ends)
     positions = []
-    for out_row in range(rows):
-        for out_column in range(columns):
-            seen = []
-            for kernel_row in range(window[0]):
-                for kernel_column in range(window[1]):
-                    row = out_row * strides[0] - top + kernel_row * dilation[0]
-                    column = out_column * strides[1] - left + kernel_column * dilation[1]
-                    if 0 <= row < image[0] and 0 <= column < image[1]:
-                        seen.append((kernel_row * window[1] + kernel_column, row, column))
-            positions.append(seen)
-    return (rows, columns), positions
+    for output in np.ndindex(*size):
+        seen = []
+        for tap in np.ndindex(*window):
+            place = tuple(
+                output[axis] * strides[axis] - ends[axis][1] + tap[axis] * dilation[axis]
+                for axis in axes
+            )
+            if all(0 <= place[axis] < image[axis] for axis in axes):
+                seen.append((tap, place))
+        positions.append(seen)
+    return size, positions
 
 
 # --- one function for each kind of layer ---------------------------------------------------------
@@ -166,65 +185,166 @@ def dense(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
     return activation(layer.get_config()["activation"], replace(result, name=layer.name), sweep)
 
 
+def convolution_matrix(
+    image: Sequence[int],
+    kernel: np.ndarray,
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    padding: str,
+    groups: int = 1,
+) -> np.ndarray:
+    """A convolution's matrix, written kernel position by kernel position."""
+    *window, per_group, filters = kernel.shape
+    _, positions = window_positions(image, window, strides, dilation, padding)
+    matrix = np.zeros((len(positions), filters, *image, per_group * groups))
+    outputs_per_group = filters // groups
+    for output, seen in enumerate(positions):
+        for tap, place in seen:
+            for group in range(groups):
+                ins = slice(group * per_group, (group + 1) * per_group)
+                outs = slice(group * outputs_per_group, (group + 1) * outputs_per_group)
+                entries = output, outs, *place, ins
+                matrix[entries] = kernel[tap][:, outs].T
+    return matrix.reshape(len(positions) * filters, -1)
+
+
 def convolution(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
-    """A two-dimensional convolution as a matrix, written kernel position by kernel position."""
+    """A convolution over any number of axes as a matrix."""
     if layer.data_format != "channels_last":
         raise NotImplementedError(layer.data_format)
-    rows, columns, channels = incoming[0].shape
     kernel, bias = kernel_and_bias(layer, layer.filters, sweep)
-    size, positions = window_positions(
-        (rows, columns), layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
-    )
+    image = incoming[0].shape[:-1]
+    ends = output_ends(image, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
+    size = [outputs for outputs, _ in ends]
     key = id(layer), incoming[0].shape
-    matrix = sweep.matrices.get(key)
-    if matrix is None:
-        filters, per_group = layer.filters, kernel.shape[2]
-        matrix = np.zeros((len(positions), filters, rows, columns, channels))
-        outputs_per_group = filters // layer.groups
-        for output, seen in enumerate(positions):
-            for position, row, column in seen:
-                taps = kernel[position // layer.kernel_size[1], position % layer.kernel_size[1]]
-                for group in range(layer.groups):
-                    ins = slice(group * per_group, (group + 1) * per_group)
-                    outs = slice(group * outputs_per_group, (group + 1) * outputs_per_group)
-                    matrix[output, outs, row, column, ins] = taps[:, outs].T
-        matrix = matrix.reshape(len(positions) * filters, rows * columns * channels)
-        sweep.matrices[key] = matrix
-    result = incoming[0].transformed((*size, layer.filters), matrix, np.tile(bias, len(positions)))
+    if key not in sweep.matrices:
+        sweep.matrices[key] = convolution_matrix(
+            image, kernel, layer.strides, layer.dilation_rate, layer.padding, layer.groups
+        )
+    repeated = np.tile(bias, int(np.prod(size)))
+    result = incoming[0].transformed((*size, layer.filters), sweep.matrices[key], repeated)
     return activation(layer.get_config()["activation"], replace(result, name=layer.name), sweep)
 
 
-def max_pooling(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
-    """Each channel's maximum over a window; the first of several maxima wins, padding never."""
-    if layer.data_format != "channels_last":
-        raise NotImplementedError(layer.data_format)
-    rows, columns, channels = incoming[0].shape
+def each_channel_alone(
+    layer: Any, incoming: AffineMap, kernel: np.ndarray, bias: np.ndarray
+) -> AffineMap:
+    """A depthwise convolution: channel c gives the results c * multiplier ... of each position."""
+    *image, channels = incoming.shape
+    multiplier = kernel.shape[-1]
     size, positions = window_positions(
-        (rows, columns), layer.pool_size, layer.strides, (1, 1), layer.padding
+        image, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
     )
+    matrix = np.zeros((len(positions), channels * multiplier, *image, channels))
+    for output, seen in enumerate(positions):
+        for tap, place in seen:
+            for channel in range(channels):
+                results = slice(channel * multiplier, (channel + 1) * multiplier)
+                entries = output, results, *place, channel
+                matrix[entries] = kernel[tap][channel]
+    return incoming.transformed(
+        (*size, channels * multiplier),
+        matrix.reshape(-1, incoming.value.size),
+        np.tile(bias, len(positions)),
+    )
+
+
+def depthwise_convolution(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """A convolution of each channel alone."""
+    kernel, *bias = sweep.parameters[id(layer)]
+    outputs = kernel.shape[-2] * kernel.shape[-1]
+    result = each_channel_alone(
+        layer, incoming[0], kernel, bias[0] if layer.use_bias else np.zeros(outputs)
+    )
+    return activation(layer.get_config()["activation"], replace(result, name=layer.name), sweep)
+
+
+def separable_convolution(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """A depthwise convolution, and then a matrix for the channels of each position."""
+    depthwise, pointwise, *rest = sweep.parameters[id(layer)]
+    bias = rest[0] if layer.use_bias else np.zeros(layer.filters)
+    channels = depthwise.shape[-2] * depthwise.shape[-1]
+    between = each_channel_alone(layer, incoming[0], depthwise, np.zeros(channels))
+    positions = int(np.prod(between.shape[:-1]))
+    result = between.transformed(
+        (*between.shape[:-1], layer.filters),
+        np.kron(np.eye(positions), pointwise.reshape(channels, layer.filters).T),
+        np.tile(bias, positions),
+    )
+    return activation(layer.get_config()["activation"], replace(result, name=layer.name), sweep)
+
+
+def transposed_convolution(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """The transposed matrix of the convolution that leads from its outputs to its inputs."""
+    kernel, bias = kernel_and_bias(layer, layer.filters, sweep)
+    image = []
+    for axis, length in enumerate(incoming[0].shape[:-1]):
+        size, stride = layer.kernel_size[axis], layer.strides[axis]
+        if layer.output_padding is not None:
+            before = {"same": size // 2, "valid": 0}[layer.padding]
+            image.append((length - 1) * stride + size - 2 * before + layer.output_padding[axis])
+        elif layer.padding == "same":
+            image.append(length * stride)
+        else:
+            image.append(length * stride + max(size - stride, 0))
+    ones = [1] * len(image)
+    matrix = convolution_matrix(image, kernel, layer.strides, ones, layer.padding)
+    repeated = np.tile(bias, int(np.prod(image)))
+    result = incoming[0].transformed((*image, layer.filters), matrix.T, repeated)
+    return activation(layer.get_config()["activation"], replace(result, name=layer.name), sweep)
+
+
+def largest(
+    incoming: AffineMap,
+    size: Sequence[int],
+    positions: list[Seen],
+    sweep: Sweep,
+) -> AffineMap:
+    """Each channel's maximum over windows; the first of several maxima wins, padding never."""
+    *image, channels = incoming.shape
     winners = []
     for seen in positions:
         for channel in range(channels):
             winner = None
-            for _, row, column in seen:
-                candidate = (row * columns + column) * channels + channel
-                if winner is None or incoming[0].value[candidate] > incoming[0].value[winner]:
+            for _, place in seen:
+                candidate = int(np.ravel_multi_index((*place, channel), (*image, channels)))
+                if winner is None or incoming.value[candidate] > incoming.value[winner]:
                     winner = candidate
             winners.append(winner)
     sweep.state.append(np.array(winners))
-    return incoming[0].selected((*size, channels), np.array(winners))
+    return incoming.selected((*size, channels), np.array(winners))
+
+
+def max_pooling(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """Each channel's maximum over a window of any number of axes."""
+    if layer.data_format != "channels_last":
+        raise NotImplementedError(layer.data_format)
+    image = incoming[0].shape[:-1]
+    size, positions = window_positions(
+        image, layer.pool_size, layer.strides, [1] * len(image), layer.padding
+    )
+    return largest(incoming[0], size, positions, sweep)
+
+
+def global_max_pooling(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """Each channel's maximum over the whole image."""
+    *image, _ = incoming[0].shape
+    everywhere: Seen = [((), place) for place in np.ndindex(*image)]
+    size = [1] * len(image) if layer.keepdims else []
+    return largest(incoming[0], size, [everywhere], sweep)
 
 
 def average_pooling(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
     """Each channel's mean over a window, of which the padding is no part."""
-    rows, columns, channels = incoming[0].shape
+    *image, channels = incoming[0].shape
     size, positions = window_positions(
-        (rows, columns), layer.pool_size, layer.strides, (1, 1), layer.padding
+        image, layer.pool_size, layer.strides, [1] * len(image), layer.padding
     )
-    matrix = np.zeros((len(positions), channels, rows, columns, channels))
+    matrix = np.zeros((len(positions), channels, *image, channels))
     for output, seen in enumerate(positions):
-        for _, row, column in seen:
-            matrix[output, :, row, column, :] = np.eye(channels) / len(seen)
+        for _, place in seen:
+            entries = output, slice(None), *place, slice(None)
+            matrix[entries] = np.eye(channels) / len(seen)
     return incoming[0].transformed(
         (*size, channels), matrix.reshape(len(positions) * channels, incoming[0].value.size)
     )
@@ -232,22 +352,123 @@ def average_pooling(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> Affi
 
 def global_average_pooling(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
     """Each channel's mean over the whole image."""
-    rows, columns, channels = incoming[0].shape
-    shape = (1, 1, channels) if layer.keepdims else (channels,)
-    matrix = np.tile(np.eye(channels), (1, rows * columns)) / (rows * columns)
-    return incoming[0].transformed(shape, matrix)
+    *image, channels = incoming[0].shape
+    positions = int(np.prod(image))
+    shape = (*([1] * len(image) if layer.keepdims else []), channels)
+    return incoming[0].transformed(shape, np.tile(np.eye(channels), (1, positions)) / positions)
+
+
+def ends_of_axes(amounts: Any) -> list[tuple[int, int]]:
+    """(before, after) of each axis; a layer of one axis has the pair alone."""
+    return [amounts] if np.ndim(amounts) == 1 else list(amounts)
 
 
 def zero_padding(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
     """Zeros around the image."""
-    rows, columns, channels = incoming[0].shape
-    (top, bottom), (left, right) = layer.padding
-    shape = (top + rows + bottom, left + columns + right, channels)
+    *image, channels = incoming[0].shape
+    ends = ends_of_axes(layer.padding)
+    shape = (
+        *(before + size + after for (before, after), size in zip(ends, image, strict=True)),
+        channels,
+    )
     positions = np.arange(np.prod(shape)).reshape(shape)
-    inside = positions[top : top + rows, left : left + columns].ravel()
+    middle = tuple(
+        slice(before, before + size) for (before, _), size in zip(ends, image, strict=True)
+    )
+    inside = positions[middle].ravel()
     matrix = np.zeros((positions.size, inside.size))
     matrix[inside, np.arange(inside.size)] = 1.0
     return incoming[0].transformed(shape, matrix)
+
+
+def picked(incoming: AffineMap, indices: np.ndarray) -> AffineMap:
+    """The values at `indices`, an array of the shape that is wanted."""
+    return incoming.selected(indices.shape, indices.ravel())
+
+
+def places(incoming: AffineMap) -> np.ndarray:
+    """The index of each value, in the map's shape."""
+    return np.arange(incoming.value.size).reshape(incoming.shape)
+
+
+def cropping(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """The image without its borders."""
+    indices = places(incoming[0])
+    for axis, (before, after) in enumerate(ends_of_axes(layer.cropping)):
+        indices = np.delete(indices, range(indices.shape[axis] - after, indices.shape[axis]), axis)
+        indices = np.delete(indices, range(before), axis)
+    return picked(incoming[0], indices)
+
+
+def permute(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """The axes in another order; Keras counts them from 1."""
+    return picked(incoming[0], np.transpose(places(incoming[0]), [axis - 1 for axis in layer.dims]))
+
+
+def repeat_vector(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """The same values several times."""
+    return picked(incoming[0], np.stack([places(incoming[0])] * layer.n))
+
+
+def up_sampling(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """Each position several times, or what lies between the positions on a straight line."""
+    factors = [layer.size] if isinstance(layer.size, int) else list(layer.size)
+    if getattr(layer, "interpolation", "nearest") == "bilinear":
+        image = incoming[0].shape[:-1]
+        return interpolated(
+            incoming[0], [size * factor for size, factor in zip(image, factors, strict=True)]
+        )
+    indices = places(incoming[0])
+    for axis, factor in enumerate(factors):
+        indices = np.repeat(indices, factor, axis)
+    return picked(incoming[0], indices)
+
+
+def resizing(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """Another size, by straight lines or by the nearest position."""
+    if layer.interpolation == "bilinear":
+        return interpolated(incoming[0], [layer.height, layer.width])
+    indices = places(incoming[0])
+    for axis, size in enumerate((layer.height, layer.width)):
+        length = indices.shape[axis]
+        nearest = [int((2 * output + 1) * length / (2 * size)) for output in range(size)]
+        indices = np.take(indices, nearest, axis)
+    return picked(incoming[0], indices)
+
+
+def interpolated(incoming: AffineMap, size: Sequence[int]) -> AffineMap:
+    """Bilinear interpolation: pixels are squares, and their values are those of their centres."""
+    rows, columns, channels = incoming.shape
+    matrix = np.zeros((*size, channels, rows, columns, channels))
+    for out_row, out_column in np.ndindex(*size):
+        row = min(max((out_row + 0.5) * rows / size[0] - 0.5, 0.0), rows - 1.0)
+        column = min(max((out_column + 0.5) * columns / size[1] - 0.5, 0.0), columns - 1.0)
+        for near_row, near_column in np.ndindex(rows, columns):
+            share = max(1 - abs(row - near_row), 0.0) * max(1 - abs(column - near_column), 0.0)
+            matrix[out_row, out_column, :, near_row, near_column] = share * np.eye(channels)
+    return incoming.transformed((*size, channels), matrix.reshape(-1, incoming.value.size))
+
+
+def rescaling(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """A factor and a shift, of all values or of each channel."""
+    factor, shift = (
+        np.broadcast_to(np.asarray(number, float), incoming[0].shape).ravel()
+        for number in (layer.scale, layer.offset)
+    )
+    return incoming[0].scaled(factor, shift)
+
+
+def normalisation(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """Mean and variance are those of the data that the layer was adapted to, or given."""
+    if layer.input_mean is not None:
+        mean, variance = np.asarray(layer.input_mean), np.asarray(layer.input_variance)
+    else:
+        mean, variance, _ = sweep.parameters[id(layer)]
+    deviation = np.broadcast_to(np.sqrt(variance), incoming[0].shape).ravel()
+    mean = np.broadcast_to(mean, incoming[0].shape).ravel()
+    if layer.invert:
+        return incoming[0].scaled(deviation, mean)
+    return incoming[0].scaled(1.0 / deviation, -mean / deviation)
 
 
 def batch_normalisation(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
@@ -274,22 +495,56 @@ def addition(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
     )
 
 
+def subtraction(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """The first of two layers less the second."""
+    one, other = incoming
+    return AffineMap(
+        one.shape, one.value - other.value, one.matrix - other.matrix, one.offset - other.offset
+    )
+
+
+def average(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """The mean of several layers."""
+    total = addition(layer, incoming, sweep)
+    share = np.full(total.value.size, 1.0 / len(incoming))
+    return total.scaled(share, np.zeros(total.value.size))
+
+
+def maximum(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """Element by element, the first of the largest."""
+    return chosen(incoming, np.argmax([one.value for one in incoming], axis=0), sweep)
+
+
+def minimum(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """Element by element, the first of the smallest."""
+    return chosen(incoming, np.argmin([one.value for one in incoming], axis=0), sweep)
+
+
+def chosen(incoming: list[AffineMap], winners: np.ndarray, sweep: Sweep) -> AffineMap:
+    """Each element of the layer that has it."""
+    sweep.state.append(winners)
+    elements = np.arange(winners.size)
+    return AffineMap(
+        incoming[0].shape,
+        np.stack([one.value for one in incoming])[winners, elements],
+        np.stack([one.matrix for one in incoming])[winners, elements],
+        np.stack([one.offset for one in incoming])[winners, elements],
+    )
+
+
 def concatenation(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
-    """Several layers side by side along their last axis, pixel by pixel."""
-    leading = incoming[0].shape[:-1]
-    if layer.axis not in (-1, len(leading) + 1):
-        raise NotImplementedError(f"axis {layer.axis}")
+    """Several layers side by side along an axis."""
+    axis = layer.axis % (len(incoming[0].shape) + 1) - 1
 
     def joined(parts: list[np.ndarray]) -> np.ndarray:
         rest = parts[0].shape[1:]
-        split = [
-            part.reshape(*leading, one.shape[-1], *rest)
-            for part, one in zip(parts, incoming, strict=True)
-        ]
-        return np.concatenate(split, axis=len(leading)).reshape(-1, *rest)
+        whole = [part.reshape(*one.shape, *rest) for part, one in zip(parts, incoming, strict=True)]
+        return np.concatenate(whole, axis).reshape(-1, *rest)
 
+    shape = list(incoming[0].shape)
+    shape[axis] = sum(one.shape[axis] for one in incoming)
     return AffineMap(
-        (*leading, sum(one.shape[-1] for one in incoming)),
+        tuple(shape),
         joined([one.value for one in incoming]),
         joined([one.matrix for one in incoming]),
         joined([one.offset for one in incoming]),
@@ -371,24 +626,46 @@ Rule = Callable[[Any, list[AffineMap], Sweep], AffineMap]
 
 RULES: dict[str, Rule] = {
     "Activation": activation_layer,
+    "ActivityRegularization": identity,
     "Add": addition,
-    "AveragePooling2D": average_pooling,
+    "AlphaDropout": identity,
+    "Average": average,
     "BatchNormalization": batch_normalisation,
     "Concatenate": concatenation,
-    "Conv2D": convolution,
     "Dense": dense,
     "Dropout": identity,
     "Flatten": flatten,
-    "GlobalAveragePooling2D": global_average_pooling,
+    "GaussianDropout": identity,
+    "GaussianNoise": identity,
+    "Identity": identity,
     "LeakyReLU": leaky_relu_layer,
-    "MaxPooling2D": max_pooling,
+    "Maximum": maximum,
+    "Minimum": minimum,
+    "Normalization": normalisation,
     "PReLU": parametric_relu_layer,
+    "Permute": permute,
     "ReLU": relu_layer,
+    "RepeatVector": repeat_vector,
+    "Rescaling": rescaling,
     "Reshape": reshape,
+    "Resizing": resizing,
     "Softmax": identity,
-    "ZeroPadding2D": zero_padding,
+    "Subtract": subtraction,
 }
 """What each kind of Keras layer does; a graph's layers (Add ...) get all their inputs in a list."""
+for axes in ("1D", "2D", "3D"):
+    RULES[f"AveragePooling{axes}"] = average_pooling
+    RULES[f"Conv{axes}"] = convolution
+    RULES[f"Conv{axes}Transpose"] = transposed_convolution
+    RULES[f"Cropping{axes}"] = cropping
+    RULES[f"DepthwiseConv{axes}"] = depthwise_convolution
+    RULES[f"GlobalAveragePooling{axes}"] = global_average_pooling
+    RULES[f"GlobalMaxPooling{axes}"] = global_max_pooling
+    RULES[f"MaxPooling{axes}"] = max_pooling
+    RULES[f"SeparableConv{axes}"] = separable_convolution
+    RULES[f"SpatialDropout{axes}"] = identity
+    RULES[f"UpSampling{axes}"] = up_sampling
+    RULES[f"ZeroPadding{axes}"] = zero_padding
 
 
 # --- models --------------------------------------------------------------------------------------

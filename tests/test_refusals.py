@@ -61,11 +61,42 @@ def test_activations_that_are_not_piecewise_linear(activation: str, kind: str) -
     refused(model, "'bent'", activation, "piecewise linear", "relu", "ReLU")
 
 
+@pytest.mark.parametrize("kind", ["argument", "layer"])
+def test_an_activation_that_switches_elsewhere(kind: str) -> None:
+    if kind == "argument":
+        model = around(keras.layers.Conv2D(2, 3, activation="hard_sigmoid", name="bent"))
+    else:
+        model = around(keras.layers.Activation("hard_sigmoid", name="bent"))
+    refused(model, "'bent'", "'hard_sigmoid' switches elsewhere than at 0", "retrain with ReLU")
+
+
 @pytest.mark.parametrize(
-    "layer", [keras.layers.ELU(name="bent"), keras.layers.Softmax(name="bent")]
+    ("layer", "words"),
+    [
+        (keras.layers.ELU(name="bent"), ("ELU, which bends", "ReLU", "retrain")),
+        (keras.layers.Softmax(name="bent"), ("softmax", "only looked through at the output")),
+        (keras.layers.LayerNormalization(name="bent"), ("LayerNormalization, which divides",)),
+        (keras.layers.GroupNormalization(2, name="bent"), ("GroupNormalization, which divides",)),
+        (keras.layers.UnitNormalization(name="bent"), ("BatchNormalization", "cut the model")),
+    ],
 )
-def test_layers_that_are_not_piecewise_linear(layer: keras.layers.Layer) -> None:
-    refused(around(layer), "'bent'")
+def test_layers_that_are_not_piecewise_linear(
+    layer: keras.layers.Layer, words: tuple[str, ...]
+) -> None:
+    refused(around(layer), "'bent'", "piecewise linear", *words)
+
+
+def test_products_of_activities() -> None:
+    inputs = keras.Input(SHAPE)
+    squared = keras.layers.Multiply(name="product")([inputs, inputs])
+    refused(
+        keras.Model(inputs, squared), "'product'", "piecewise linear", "multiplies", "cut the model"
+    )
+
+
+def test_recurrent_layers() -> None:
+    model = keras.Sequential([keras.Input((3, 2)), keras.layers.LSTM(4, name="memory")])
+    refused(model, "'memory'", "piecewise linear", "LSTM", "cut the model")
 
 
 def test_an_activation_of_the_users_own() -> None:
@@ -103,7 +134,6 @@ class Dense(keras.layers.Dense):
     [
         (Doubled(name="strange"), "Doubled"),
         (Dense(3, name="strange"), "Dense"),
-        (keras.layers.LayerNormalization(name="strange"), "LayerNormalization"),
         (keras.layers.Lambda(abs, name="strange"), "Lambda"),
     ],
 )
@@ -115,9 +145,51 @@ def test_a_relu_with_a_threshold() -> None:
     refused(around(keras.layers.ReLU(threshold=0.5, name="late")), "'late'", "threshold", "0.5")
 
 
-def test_channels_first() -> None:
-    model = around(keras.layers.MaxPooling2D(1, data_format="channels_first", name="turned"))
-    refused(model, "'turned'", "channels_first", "channels_last")
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("Conv2D", {"filters": 2, "kernel_size": 1}),
+        ("Conv2DTranspose", {"filters": 2, "kernel_size": 1}),
+        ("Cropping2D", {"cropping": ((1, 0), (0, 1))}),
+        ("DepthwiseConv2D", {"kernel_size": 1}),
+        ("GlobalAveragePooling2D", {}),
+        ("GlobalMaxPooling2D", {}),
+        ("MaxPooling2D", {"pool_size": 1}),
+        ("SeparableConv2D", {"filters": 2, "kernel_size": 1}),
+        ("UpSampling2D", {}),
+        ("ZeroPadding2D", {}),
+    ],
+)
+def test_channels_first(kind: str, arguments: dict[str, Any]) -> None:
+    layer = getattr(keras.layers, kind)(**arguments, data_format="channels_first", name="turned")
+    refused(around(layer), "'turned'", "channels_first", "channels_last")
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (keras.layers.Conv1D(2, 3), ("1 axes and channels", "(4, 4, 2)", "length 1")),
+        (keras.layers.Conv2DTranspose(2, 2, dilation_rate=2), ("dilation_rate=1", "(2, 2)")),
+        (keras.layers.UpSampling2D(interpolation="bicubic"), ("nearest", "bilinear", "bicubic")),
+        (keras.layers.Resizing(3, 3, "area"), ("nearest", "bilinear", "area", "rebuild")),
+        (keras.layers.Resizing(3, 2, crop_to_aspect_ratio=True), ("aspect", "Cropping2D")),
+        (keras.layers.Rescaling(np.ones((4, 4, 1))), ("2 channels", "(4, 4, 1)", "before")),
+        (
+            keras.layers.Normalization(axis=1, mean=np.zeros(4), variance=np.ones(4)),
+            ("one number", "2 channels", "(1, 4, 1, 1)"),
+        ),
+    ],
+)
+def test_settings_that_cannot_be_read(layer: keras.layers.Layer, words: tuple[str, ...]) -> None:
+    refused(around(layer), repr(layer.name), "expected", "found", *words)
+
+
+@pytest.mark.parametrize("kind", ["Add", "Average", "Maximum", "Minimum", "Subtract"])
+def test_operands_of_different_shapes(kind: str) -> None:
+    inputs = keras.Input((4, 4, 3))
+    narrow = keras.layers.Conv2D(1, 1)(inputs)
+    joined = getattr(keras.layers, kind)(name="joined")([inputs, narrow])
+    refused(keras.Model(inputs, joined), "'joined'", "one shape", "(4, 4, 1)", "(4, 4, 3)")
 
 
 def test_several_inputs() -> None:

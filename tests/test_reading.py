@@ -1,0 +1,324 @@
+"""Layer kinds as they are read, beyond what all architectures are tested for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+import insens_tf
+from insens_tf.row_norms import WAYS
+from tests.architectures import build, images, randomise
+from tests.conftest import CaseOf
+from tests.oracle import Oracle, Reference, assert_agrees
+
+SELECTIONS = ("one axis", "global maxima", "graph with maxima and minima")
+
+LOCAL = (
+    "depthwise and separable",
+    "depthwise and separable over one axis",
+    "rescaled, normalised and cropped",
+    "graph with differences and means",
+)
+"""Architectures of which every hidden layer sees a part of the input, by layers of these kinds."""
+
+
+def assert_in_every_way(
+    network: insens_tf.SwitchedNetwork,
+    x: np.ndarray,
+    references: list[Reference],
+    tolerance: float = 1e-10,
+) -> None:
+    """The projections, and Insens in every way that can be taken."""
+    for layer, reference in zip(network.layers, references[:-1], strict=True):
+        projection = network.project(x, layer)
+        assert_agrees(projection.weights, reference.weights, tolerance)
+        assert_agrees(projection.bias, reference.bias, tolerance)
+        for name, way in WAYS.items():
+            if way.cost(network._graph, {layer.position: 1.0}, 2**29).is_possible:
+                for state in ("inactive", "active"):
+                    actual = network.insens(x, layer, state=state, way=name)
+                    assert_agrees(actual, reference.insens(state=state), tolerance)
+
+
+# --- selections ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_the_first_of_equals_wins_in_every_way(name: str) -> None:
+    # Whole numbers: equal sums are equal to the last bit, whatever the order of adding up.
+    model = build(name, 2, integers=True)
+    network = insens_tf.SwitchedNetwork(model)
+    shape = network.input_shape
+    random = np.random.default_rng(4)
+    x = np.stack([np.zeros(shape), np.ones(shape), random.integers(0, 2, shape).astype(float)])
+    assert_in_every_way(network, x, Oracle(model).references(x))
+
+
+def test_equal_operands_are_decided_as_in_tensorflow() -> None:
+    model = build("graph with maxima and minima", 0, integers=True)
+    network = insens_tf.SwitchedNetwork(model)
+    random = np.random.default_rng(1)
+    x = random.integers(0, 2, (8, *network.input_shape)).astype(float)
+    with tf.GradientTape(persistent=True) as tape:
+        inputs = tf.constant(x)
+        tape.watch(inputs)
+        outputs = model(inputs)
+    gradient = tape.batch_jacobian(outputs, inputs, experimental_use_pfor=False)
+    projection = network.project(x, network.output)
+    np.testing.assert_array_equal(projection.activity, outputs)
+    np.testing.assert_array_equal(projection.weights, gradient)
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_what_follows_a_selection_depends_on_the_state(name: str, case: CaseOf) -> None:
+    network = case(name, 0).network
+    for layer in [*network.layers[1:], network.output]:
+        assert not WAYS["stateless"].cost(network._graph, {layer.position: 1.0}, 2**29).is_possible
+
+
+@pytest.mark.parametrize("kind", ["GlobalMaxPooling2D", "Maximum", "Minimum"])
+def test_a_selection_alone_depends_on_the_state(kind: str) -> None:
+    inputs = keras.Input((4, 3, 2), dtype="float64")
+    operands: Any = inputs
+    if kind != "GlobalMaxPooling2D":
+        operands = [keras.layers.Conv2D(2, 1, dtype="float64")(inputs) for _ in range(2)]
+    values = getattr(keras.layers, kind)(dtype="float64")(operands)
+    flat = keras.layers.Flatten(dtype="float64")(values)
+    hidden = keras.layers.Dense(5, activation="relu", dtype="float64")(flat)
+    model = keras.Model(inputs, keras.layers.Dense(2, dtype="float64")(hidden))
+    randomise(model, 0)
+    x = images(model, 3)
+    assert_in_every_way(insens_tf.SwitchedNetwork(model), x, Oracle(model).references(x))
+
+
+# --- pooling over three axes, which TensorFlow has in float32 only --------------------------------
+
+
+def pooled_over_three_axes(integers: bool) -> keras.Model:
+    model = keras.Sequential(
+        [
+            keras.Input((5, 6, 5, 1)),
+            keras.layers.Conv3D(2, 2),
+            keras.layers.ReLU(),
+            keras.layers.MaxPooling3D((2, 2, 3), strides=(2, 1, 2), padding="same"),
+            keras.layers.Conv3D(3, (1, 2, 2), padding="same"),
+            keras.layers.ReLU(),
+            keras.layers.AveragePooling3D((2, 3, 1), strides=1, padding="same"),
+            keras.layers.Conv3D(2, (2, 1, 2)),
+            keras.layers.ReLU(),
+            keras.layers.MaxPooling3D((1, 2, 1)),
+            keras.layers.GlobalMaxPooling3D(),
+            keras.layers.Dense(2),
+        ]
+    )
+    randomise(model, 1, integers)
+    return model
+
+
+@pytest.mark.parametrize("integers", [False, True])
+def test_pooling_over_three_axes(integers: bool) -> None:
+    """With whole numbers there are ties, and the first of them wins."""
+    model = pooled_over_three_axes(integers)
+    network = insens_tf.SwitchedNetwork(model)
+    random = np.random.default_rng(4)
+    x = random.normal(size=(2, *network.input_shape)).astype(np.float32)
+    if integers:
+        x = random.integers(0, 2, x.shape).astype(np.float32)
+    references = Oracle(model).references(x)
+    assert_in_every_way(network, x, references, 1e-5)
+    assert_agrees(network.activity(x, network.output), model(x), 1e-5)
+    for layer in network.layers:
+        assert network._graph.receptive_field(layer.position).windows is not None
+
+
+# --- what a neuron sees --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_probes_are_shared_by_what_sees_a_part(name: str, case: CaseOf) -> None:
+    """So the comparison of the probes with the oracle tests what these layers say they see."""
+    network = case(name, 0).network
+    axes = len(network.input_shape) - 1
+    for layer in network.layers:
+        windows = network._graph.receptive_field(layer.position).windows
+        assert windows is not None
+        assert len(windows) == axes
+    (*_, last) = network.layers
+    reached = np.zeros(network.input_shape, bool)
+    neuron = tuple(size // 2 for size in last.shape)
+    this = case(name, 0)
+    projection = this.network.project(this.x, last, neuron)
+    reached |= (projection.weights[:, 0] != 0).any(axis=0)
+    windows = network._graph.receptive_field(last.position).windows or ()
+    for axis, (window, position) in enumerate(zip(windows, neuron, strict=False)):
+        others = tuple(other for other in range(reached.ndim) if other != axis)
+        seen = np.flatnonzero(reached.any(axis=others))
+        first = position * window.stride - window.padding
+        assert first <= seen.min()
+        assert seen.max() < first + window.size
+
+
+@pytest.mark.parametrize("name", ["one axis", "three axes"])
+def test_what_is_pooled_globally_sees_everything(name: str, case: CaseOf) -> None:
+    network = case(name, 0).network
+    for layer in network.layers:
+        assert network._graph.receptive_field(layer.position).windows is not None
+    assert network._graph.receptive_field(network.output.position).windows is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("Cropping2D", {"cropping": 1}),
+        ("GlobalAveragePooling2D", {"keepdims": True}),
+        ("GlobalMaxPooling2D", {"keepdims": True}),
+        ("Permute", {"dims": (3, 1, 2)}),
+        ("UpSampling2D", {"size": 2}),
+        ("ZeroPadding2D", {"padding": 1}),
+    ],
+)
+def test_positions_that_are_gated_where_they_come_to(kind: str, arguments: dict[str, Any]) -> None:
+    """The probes lost their shape behind a zero padding."""
+    model = keras.Sequential(
+        [
+            keras.Input((5, 5, 2), dtype="float64"),
+            keras.layers.Conv2D(2, 2, dtype="float64"),
+            getattr(keras.layers, kind)(**arguments, dtype="float64"),
+            keras.layers.ReLU(dtype="float64"),
+            keras.layers.Flatten(dtype="float64"),
+            keras.layers.Dense(2, dtype="float64"),
+        ]
+    )
+    randomise(model, 0)
+    x = images(model, 2)
+    assert_in_every_way(insens_tf.SwitchedNetwork(model), x, Oracle(model).references(x))
+
+
+# --- activations as arguments --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer"),
+    [
+        ((6, 2), keras.layers.Conv1D(3, 2, activation="relu")),
+        ((3, 4, 3, 1), keras.layers.Conv3D(2, 2, activation="relu")),
+        ((6, 2), keras.layers.DepthwiseConv1D(2, activation="relu")),
+        ((5, 4, 2), keras.layers.DepthwiseConv2D(2, activation="relu6")),
+        ((6, 2), keras.layers.SeparableConv1D(3, 2, activation="relu", use_bias=False)),
+        ((5, 4, 2), keras.layers.SeparableConv2D(3, 2, activation="relu")),
+        ((4, 2), keras.layers.Conv1DTranspose(3, 2, activation="relu", use_bias=False)),
+        ((3, 4, 2), keras.layers.Conv2DTranspose(3, 2, activation="relu")),
+        ((2, 2, 2, 1), keras.layers.Conv3DTranspose(2, 2, activation="relu")),
+    ],
+    ids=lambda value: type(value).__name__ if hasattr(value, "name") else None,
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_convolutions_with_their_activation(
+    shape: tuple[int, ...], layer: keras.layers.Layer, dtype: str
+) -> None:
+    layer = type(layer).from_config({**layer.get_config(), "dtype": dtype})
+    model = keras.Sequential(
+        [
+            keras.Input(shape, dtype=dtype),
+            layer,
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(2, dtype=dtype),
+        ]
+    )
+    randomise(model, 0)
+    network = insens_tf.SwitchedNetwork(model)
+    x = images(model, 2).astype(dtype)
+    references = Oracle(model).references(x)
+    assert [one.name for one in network.layers] == [layer.name]
+    for one, reference in zip([*network.layers, network.output], references, strict=True):
+        tolerance = 1e-10 if dtype == "float64" else 1e-5
+        projection = network.project(x, one)
+        assert_agrees(projection.activity, reference.activity, tolerance)
+        assert_agrees(projection.weights, reference.weights, tolerance)
+    assert_agrees(network.activity(x, network.output), np.asarray(model(x)), 1e-5)
+
+
+# --- interpolation -------------------------------------------------------------------------------
+
+
+def resized(layer: dict[str, Any], kind: str, dtype: str) -> keras.Model:
+    model = keras.Sequential(
+        [
+            keras.Input((4, 5, 2), dtype=dtype),
+            keras.layers.Conv2D(2, 2, activation="relu", dtype=dtype),
+            getattr(keras.layers, kind)(**layer, dtype=dtype),
+            keras.layers.Conv2D(3, 2, activation="relu", dtype=dtype),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(2, dtype=dtype),
+        ]
+    )
+    randomise(model, 0)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [
+        ("UpSampling2D", {"size": (2, 3), "interpolation": "bilinear"}),
+        ("Resizing", {"height": 2, "width": 7}),
+        ("Resizing", {"height": 5, "width": 2, "interpolation": "nearest"}),
+    ],
+)
+def test_interpolation(kind: str, layer: dict[str, Any]) -> None:
+    model = resized(layer, kind, "float64")
+    x = images(model, 2)
+    assert_in_every_way(insens_tf.SwitchedNetwork(model), x, Oracle(model).references(x))
+    # TensorFlow itself interpolates in float32.
+    model = resized(layer, kind, "float32")
+    network = insens_tf.SwitchedNetwork(model)
+    assert_agrees(network.activity(x, network.output), model(x.astype("float32")), 1e-5)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_interpolation_of_any_size_is_tensorflows(interpolation: str) -> None:
+    for length in (1, 2, 3, 5, 8):
+        x = np.random.default_rng(length).normal(size=(1, length, 1, 1)).astype(np.float32)
+        for size in (1, 2, 3, 4, 7, 13):
+            layer = keras.layers.Resizing(size, 1, interpolation)
+            model = keras.Sequential([keras.Input((length, 1, 1)), layer])
+            network = insens_tf.SwitchedNetwork(model)
+            assert_agrees(network.activity(x, network.output), layer(x), 1e-5)
+
+
+# --- scales --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_difference_of_equals_is_exactly_zero(dtype: str) -> None:
+    inputs = keras.Input((50,), dtype=dtype)
+    difference = keras.layers.Subtract(dtype=dtype)([inputs, inputs])
+    model = keras.Model(inputs, difference)
+    network = insens_tf.SwitchedNetwork(model)
+    x = np.random.default_rng(0).normal(size=(20, 50))
+    assert not network.activity(x, network.output).any()
+    assert not network.project(x, network.output).weights.any()
+
+
+@pytest.mark.parametrize("axis", [-1, None])
+@pytest.mark.parametrize("invert", [False, True])
+def test_adapted_normalisation(axis: int | None, invert: bool) -> None:
+    random = np.random.default_rng(0)
+    layer = keras.layers.Normalization(axis=axis, invert=invert, dtype="float64")
+    layer.adapt(random.normal(2.0, [0.5, 3.0, 1.0], (100, 4, 5, 3)))
+    model = keras.Sequential(
+        [
+            keras.Input((4, 5, 3), dtype="float64"),
+            layer,
+            keras.layers.Conv2D(3, 2, activation="relu", dtype="float64"),
+            keras.layers.Flatten(dtype="float64"),
+            keras.layers.Dense(2, dtype="float64"),
+        ]
+    )
+    x = random.normal(2.0, 1.0, (2, 4, 5, 3))
+    network = insens_tf.SwitchedNetwork(model)
+    assert_in_every_way(network, x, Oracle(model).references(x))
+    assert_agrees(network.activity(x, network.output), model(x))

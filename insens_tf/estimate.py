@@ -24,7 +24,7 @@ import tensorflow as tf
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.insens import STATES, backward_product
+from insens_tf.insens import STATES, Passes
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms.probes import PASSES, pushed_squares
 
@@ -115,15 +115,8 @@ class Estimator:
         held += 8 * 8 * max(layer.neurons for layer in layers)
         self._inputs_at_a_time = max(1, min(self._rows_at_a_time, memory_budget // 2 // held))
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
-        self._activities = Compiled(lambda x: graph.values(x, positions), [image])
         self._squares = Compiled(partial(pushed_squares, graph, positions), [image, image])
-        self._backward = {
-            layer: Compiled(
-                partial(backward_product, graph, layer.position),
-                [image, tf.TensorSpec((None, *layer.shape), graph.dtype)],
-            )
-            for layer in layers
-        }
+        self._passes = Passes(graph, layers)
 
     def __call__(
         self,
@@ -155,7 +148,7 @@ class Estimator:
         for rows in slices(len(x), self._inputs_at_a_time):
             terms = [
                 STATES[state](activity) * activity * (1.0 if frequency is None else frequency)
-                for activity, frequency in zip(self._activities(x[rows]), frequencies)
+                for activity, frequency in zip(self._passes.activities(x[rows]), frequencies)
             ]
             found = self._maps_and_errors(x[rows], terms, sizes, seed, advance)
             for estimate, (omega, error) in zip(estimates, found):
@@ -173,7 +166,9 @@ class Estimator:
         """Return omega and standard error of each layer, for inputs that fit the budget at once."""
         squares = self._squares_of_groups(x, sizes, seed, advance)
         return [
-            map_and_error(of_layer, squares_of_layer, sizes, partial(self._backward[layer], x))
+            map_and_error(
+                of_layer, squares_of_layer, sizes, partial(self._passes.backward[layer], x)
+            )
             for layer, of_layer, squares_of_layer in zip(self._layers, terms, squares)
         ]
 

@@ -15,7 +15,7 @@ from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms import Way
 
-__all__ = ["SENSITIVITIES", "STATES", "Insens", "backward_product", "checked_frequency"]
+__all__ = ["SENSITIVITIES", "STATES", "Insens", "Passes", "checked_frequency"]
 
 STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "inactive": lambda activity: activity <= 0,
@@ -30,6 +30,30 @@ SENSITIVITIES = ("centre", "activity")
 # How often all values of the graph are held: on the forward and backward passes, and, in float64,
 # as weights, terms and norms.
 PASSES = 6
+
+
+class Passes:
+    """The compiled passes of some layers, forward to their activities and back to the input.
+
+    Attributes
+    ----------
+    activities : Compiled
+        From x, (n, *input_shape), to each layer's v, (n, *layer shape).
+    backward : dict of HiddenLayer to Compiled
+        From x and a number a neuron, (n, *layer shape), to the sum over neurons of number * w.
+    """
+
+    def __init__(self, graph: Graph, layers: Sequence[HiddenLayer]) -> None:
+        positions = [layer.position for layer in layers]
+        image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
+        self.activities = Compiled(lambda x: graph.values(x, positions), [image])
+        self.backward = {
+            layer: Compiled(
+                partial(_backward_product, graph, layer.position),
+                [image, tf.TensorSpec((None, *layer.shape), graph.dtype)],
+            )
+            for layer in layers
+        }
 
 
 class Insens:
@@ -50,15 +74,7 @@ class Insens:
         self._layers = tuple(layers)
         positions = [layer.position for layer in layers]
         self._inputs_at_a_time = at_a_time(graph, positions, memory_budget, passes=PASSES)
-        image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
-        self._activities = Compiled(lambda x: graph.values(x, positions), [image])
-        self._backward = {
-            layer: Compiled(
-                partial(backward_product, graph, layer.position),
-                [image, tf.TensorSpec((None, *layer.shape), graph.dtype)],
-            )
-            for layer in layers
-        }
+        self._passes = Passes(graph, layers)
 
     @staticmethod
     def memory(graph: Graph, positions: Sequence[int], memory_budget: int, inputs: int) -> int:
@@ -92,7 +108,7 @@ class Insens:
         maps = [np.empty_like(x) for _ in self._layers]
         for rows in slices(len(x), self._inputs_at_a_time):
             part = x[rows]
-            activities = self._activities(part)
+            activities = self._passes.activities(part)
             weights = [
                 STATES[state](activity) * (1.0 if frequency is None else frequency)
                 for activity, frequency in zip(activities, frequencies)
@@ -104,7 +120,7 @@ class Insens:
             else:
                 advance(len(part))
             for layer, term, result in zip(self._layers, terms, maps):
-                result[rows] = self._backward[layer](part, term)
+                result[rows] = self._passes.backward[layer](part, term)
         return maps
 
     def _norms(
@@ -133,7 +149,7 @@ def _scaled(advance: Callable[[float], None], share: float) -> Callable[[float],
     return lambda done: advance(done * share)
 
 
-def backward_product(graph: Graph, position: int, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _backward_product(graph: Graph, position: int, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Return the sum over neurons of seed * w, (n, *input_shape), for seeds (n, *layer shape)."""
     with tf.GradientTape() as tape:
         tape.watch(x)

@@ -109,9 +109,12 @@ def choose(
         improved = False
         for position, possible in costs.items():
             for name in possible:
+                if name == ways[position]:
+                    continue
                 other = ways | {position: name}
-                if name != ways[position] and (together(other).work < best.work):
-                    ways, best, improved = other, together(other), True
+                cost = together(other)
+                if cost.work < best.work:
+                    ways, best, improved = other, cost, True
     alone = {position: possible[ways[position]] for position, possible in costs.items()}
     return Choice(ways, alone, best)
 

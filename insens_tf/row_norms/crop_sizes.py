@@ -70,18 +70,16 @@ def crop_sizes(graph: Graph, needed: Mapping[int, float], memory_budget: int) ->
     a_row = components * graph.dtype.size
     # As many as are fast, and as many as fit.
     fastest = LARGEST_ARRAY // (a_row * measure.largest_crop_row())
+    fixed = measure.fixed_bytes()
     bytes_of_a_row = ALLOCATED * a_row * measure.peak_elements()
-    fitting = int((memory_budget - measure.fixed_bytes()) / bytes_of_a_row)
+    fitting = int((memory_budget - fixed) / bytes_of_a_row)
     rows = min(max(fastest // coarsest_rows, 1), fitting // coarsest_rows) * coarsest_rows
     if rows < 1:
         return None
     chunks = -(-height // rows)
     rows = -(-height // (chunks * coarsest_rows)) * coarsest_rows
     chunks = -(-height // rows)
-    cost = Cost(
-        components * height * measure.work(),
-        measure.fixed_bytes() + rows * bytes_of_a_row,
-    )
+    cost = Cost(components * height * measure.work(), fixed + rows * bytes_of_a_row)
     return CropSizes(found, width, rows, chunks, cost)
 
 

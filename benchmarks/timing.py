@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,6 +145,6 @@ def environment() -> dict[str, Any]:
         "versions": {
             "insens_tf": insens_tf.__version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in packages},
+            **{name: version(name) for name in packages if find_spec(name)},
         },
     }

@@ -78,7 +78,7 @@ def activity_model(model: Any, layer: str) -> tf.keras.Model:
     """Return the model up to what a layer's neurons compute before their ReLU."""
     original = model.get_layer(layer)
     twin = type(original).from_config({**original.get_config(), "activation": "linear"})
-    part = tf.keras.Model(model.inputs, twin(original.input))
+    part = tf.keras.Model(model.inputs[0], twin(original.input))
     twin.set_weights(original.get_weights())
     return part
 

@@ -232,7 +232,7 @@ def active_shares(model: tf.keras.Sequential, images: np.ndarray) -> ActiveShare
     # subnetwork, its winner; the pools of 2CONV do not overlap.
     pools = {"conv_1": "pool_1", "conv_2": "pool_2"}
     pooling = tf.keras.Model(
-        model.inputs, [model.get_layer(pool).output for pool in pools.values()]
+        model.inputs[0], [model.get_layer(pool).output for pool in pools.values()]
     )
     winners = dict.fromkeys(pools, 0)
     for start in range(0, len(images), 256):

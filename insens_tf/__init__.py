@@ -11,7 +11,11 @@ import wrapt
 if TYPE_CHECKING:
     from insens_tf.activation_frequency import ActivationFrequency
     from insens_tf.analyzer import UnfittedWarning, create_analyzer
-    from insens_tf.errors import NoHiddenLayerError, UnreadableModelError
+    from insens_tf.errors import (
+        InnvestigateMissingError,
+        NoHiddenLayerError,
+        UnreadableModelError,
+    )
     from insens_tf.estimate import InsensEstimate
     from insens_tf.layers import HiddenLayer
     from insens_tf.network import SwitchedNetwork
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationFrequency",
     "HiddenLayer",
+    "InnvestigateMissingError",
     "InsensEstimate",
     "NoHiddenLayerError",
     "Plan",
@@ -38,6 +43,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "ActivationFrequency": "activation_frequency",
     "HiddenLayer": "layers",
+    "InnvestigateMissingError": "errors",
     "InsensEstimate": "estimate",
     "NoHiddenLayerError": "errors",
     "Plan": "plan",
@@ -54,8 +60,8 @@ def _register_analyzers(_: Any) -> None:
 
 
 def _register_unless_half_imported(module: Any) -> None:
-    # Our errors derive from iNNvestigate's; where they are what imports it, the network follows.
-    if "insens_tf.errors" not in sys.modules:
+    # Where we are what imports it, the network follows.
+    if "insens_tf.innvestigate_contract" not in sys.modules:
         _register_analyzers(module)
 
 

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from insens_tf.analyzer import create_analyzer
 from insens_tf.heatmap import grid, heatmap, picture
+from insens_tf.innvestigate_contract import WHY_MISSING
 from insens_tf.network import SwitchedNetwork
 from insens_tf.two_conv import two_conv
 
@@ -157,9 +158,11 @@ def switched_bias_of_parameters(
     original = model.get_layer(layer)
     # A twin of the layer shows the activity, which the layer itself puts through its ReLU.
     twin = type(original).from_config({**original.get_config(), "activation": "linear"})
-    to_activity = tf.keras.Model(model.inputs, twin(original.input))
+    to_activity = tf.keras.Model(model.inputs[0], twin(original.input))
     twin.set_weights(original.get_weights())
     biases = [one.bias for one in to_activity.layers if getattr(one, "bias", None) is not None]
+    # A variable of Keras 3 has TensorFlow's in it.
+    biases = [one if isinstance(one, tf.Variable) else one.value for one in biases]
     tangents = [tf.convert_to_tensor(bias) for bias in biases]
     with tf.autodiff.ForwardAccumulator(biases, tangents) as accumulator:
         activity = to_activity(tf.constant(x), training=False)
@@ -253,9 +256,11 @@ def run(
 
     frequency = network.activation_frequency(data.x_train, progress=False)
     x = data.x_test[chosen]
-    maps = {
-        title: create_analyzer(name, model).analyze(x) for name, title in _OTHER_METHODS.items()
-    }
+    others = _OTHER_METHODS
+    if WHY_MISSING is not None:
+        say("iNNvestigate cannot be imported here: of its methods only the gradient is drawn.\n")
+        others = {"switched.weights": _OTHER_METHODS["gradient"]}
+    maps = {title: create_analyzer(name, model).analyze(x) for name, title in others.items()}
     omega = network.insens(x, list(_PAPER_LAYERS), frequency, progress=sys.stderr.isatty())
     for name, number in _PAPER_LAYERS.items():
         maps[f"Insens, l = {number}\n({name})"] = omega[name]
@@ -284,7 +289,7 @@ def _draw(
         rows,
         ["MNIST digit", *maps],
         column_titles,
-        title=f"2CONV, trained on {trained_on:,} digits. Gradient to LRP: of the predicted class; "
+        title=f"2CONV, trained on {trained_on:,} digits. Others: of the predicted class; "
         "Insens: of the layer l.\nRed: positive, blue: negative, white: 0, each map by its own "
         "largest magnitude",
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from innvestigate import NotAnalyzeableModelException
+from insens_tf.innvestigate_contract import NotAnalyzeableModelException
 
-__all__ = ["NoHiddenLayerError", "UnreadableModelError"]
+__all__ = ["InnvestigateMissingError", "NoHiddenLayerError", "UnreadableModelError"]
 
 
 class UnreadableModelError(NotAnalyzeableModelException):
@@ -16,3 +16,7 @@ class UnreadableModelError(NotAnalyzeableModelException):
 
 class NoHiddenLayerError(NotAnalyzeableModelException):
     """The model can be read, and has no hidden layer whose neurons could be inactive."""
+
+
+class InnvestigateMissingError(ImportError):
+    """One of iNNvestigate's own analyzers was asked for where iNNvestigate cannot be imported."""

@@ -15,6 +15,8 @@ from tensorflow import keras
 Specification = tuple[str, dict[str, Any]]
 """The name of a class in ``keras.layers``, and its arguments."""
 
+KERAS_2 = not hasattr(keras, "ops")
+
 SETTINGS = {"input_shape", "layers"}
 """The keys that an architecture has, all of them."""
 
@@ -44,6 +46,11 @@ def pool(size: Any, **arguments: Any) -> Specification:
 def layer(kind: str, **arguments: Any) -> Specification:
     """Any other layer."""
     return kind, arguments
+
+
+def leaky_relu(slope: float) -> Specification:
+    """A leaky ReLU layer; what its slope is called depends on the version of Keras."""
+    return "LeakyReLU", {"alpha" if KERAS_2 else "negative_slope": slope}
 
 
 FLATTEN = layer("Flatten")
@@ -178,7 +185,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "layers": [
             conv(3, 2, None, padding="same"),
             pool(2, padding="same"),
-            layer("LeakyReLU", alpha=0.25),
+            leaky_relu(0.25),
             FLATTEN,
             dense(3, None),
         ],
@@ -232,7 +239,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
             pool(2),
             FLATTEN,
             dense(5, None),
-            layer("LeakyReLU", alpha=0.5),
+            leaky_relu(0.5),
             dense(3, None),
         ],
     },
@@ -318,7 +325,13 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
             RELU,
             layer("DepthwiseConv1D", kernel_size=2, strides=2, padding="same"),
             RELU,
-            layer("SeparableConv1D", filters=3, kernel_size=3, padding="causal"),
+            # Of Keras 3 only convolutions can be causal.
+            layer(
+                "SeparableConv1D",
+                filters=3,
+                kernel_size=3,
+                padding="causal" if KERAS_2 else "same",
+            ),
             RELU,
             FLATTEN,
             dense(3, None),

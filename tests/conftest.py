@@ -21,14 +21,37 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 with warnings.catch_warnings():
     # Warnings are errors in the tests, but TensorFlow's own at import are not ours to repair.
     warnings.simplefilter("ignore")
+    import tensorflow as tf
     from tensorflow import keras
 
     import insens_tf
 
-from tests.architectures import build, images, randomise
+from insens_tf.innvestigate_contract import WHY_MISSING
+from tests.architectures import KERAS_2, build, images, randomise
 from tests.oracle import Oracle, Reference
 
 INPUTS = 3
+
+needs_eager_mode_off = pytest.mark.skipif(
+    not KERAS_2, reason="Keras 3 does not work with eager mode off"
+)
+
+needs_innvestigate = pytest.mark.skipif(
+    WHY_MISSING is not None, reason=f"iNNvestigate cannot be imported here: {WHY_MISSING}"
+)
+
+# Where iNNvestigate cannot be imported there is nothing to hold against it.
+collect_ignore_glob = (
+    []
+    if WHY_MISSING is None
+    else ["test_analyzer_in_innvestigate.py", "test_baselines*.py", "test_innvestigate_page.py"]
+)
+
+
+def pytest_report_header() -> str:
+    """What the tests run with, and what is therefore not collected."""
+    left_out = f"not to be imported ({WHY_MISSING}), its tests left out" if WHY_MISSING else "there"
+    return f"TensorFlow {tf.__version__}, Keras {2 if KERAS_2 else 3}, iNNvestigate {left_out}"
 
 
 class Case(NamedTuple):

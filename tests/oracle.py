@@ -692,10 +692,10 @@ def run(model: Any, incoming: AffineMap, sweep: Sweep) -> AffineMap:
         # Keras counts a model inside the model from 1: its own making was its first use.
         return name, node if uses[name] > 1 else 0
 
-    results = {key(name, node): incoming for name, node, _ in config["input_layers"]}
+    results = {key(*one): incoming for one in sources_in(config["input_layers"])}
     # One entry for each use of a layer: a layer that is shared is used more than once.
     pending = [
-        (key(layer["name"], number), [key(*source[:2]) for source in node])
+        (key(layer["name"], number), [key(*one) for one in sources_in(node)])
         for layer in config["layers"]
         for number, node in enumerate(layer["inbound_nodes"])
     ]
@@ -707,8 +707,25 @@ def run(model: Any, incoming: AffineMap, sweep: Sweep) -> AffineMap:
             layer = model.get_layer(use[0])
             results[use] = apply(layer, [results[source] for source in sources], sweep)
             pending.remove((use, sources))
-    ((name, node, _),) = config["output_layers"]
-    return results[key(name, node)]
+    (output,) = sources_in(config["output_layers"])
+    return results[key(*output)]
+
+
+def sources_in(entry: Any) -> list[tuple[str, int]]:
+    """The layers, and which uses of them, that a configuration names, in order.
+
+    In Keras 2 each is a list that begins with both, in Keras 3 a tensor of that history; arguments
+    that are no tensors are in between.
+    """
+    if isinstance(entry, dict):
+        if entry.get("class_name") == "__keras_tensor__":
+            return sources_in(entry["config"]["keras_history"])
+        return sources_in(list(entry.values()))
+    if not isinstance(entry, (list, tuple)):
+        return []
+    if len(entry) >= 3 and isinstance(entry[0], str) and isinstance(entry[1], int):
+        return [(entry[0], entry[1])]
+    return [source for one in entry for source in sources_in(one)]
 
 
 def all_layers(model: Any) -> Iterator[Any]:

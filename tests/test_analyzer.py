@@ -1,23 +1,15 @@
-"""Our analyzers in iNNvestigate's registry: its contract, its dry-run checks, and their values."""
+"""Our analyzers: iNNvestigate's contract, its dry-run checks, and their values."""
 
 from __future__ import annotations
 
-import os
 import pickle
-import subprocess
-import sys
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import innvestigate
-import innvestigate.tools.perturbate as perturbate
 import numpy as np
 import pytest
 import tensorflow as tf
-from innvestigate.analyzer.base import AnalyzerBase
-from innvestigate.utils.sequence import BatchSequence
 from tensorflow import keras
 
 import insens_tf
@@ -25,18 +17,17 @@ from insens_tf import analyzer as analyzers
 from insens_tf.analyzer import create_analyzer, register
 from insens_tf.errors import NoHiddenLayerError
 from insens_tf.files import UnusableFileError
+from insens_tf.innvestigate_contract import (
+    AnalyzerBase,
+    NotAnalyzeableModelException,
+    classes,
+)
+from insens_tf.innvestigate_contract import analyzers as registry
 from tests import innvestigate_networks as networks
-from tests import with_eager_mode_off
+from tests.analyzer_cases import OURS, counts, dry_run, pairs, small_inputs, small_model, unfitted
 from tests.architectures import build, images
 from tests.conftest import CaseOf
 from tests.oracle import Oracle, assert_agrees
-
-OURS = {
-    "insens": analyzers.InsensAnalyzer,
-    "switched.weights": analyzers.SwitchedWeightsAnalyzer,
-    "switched.centre": analyzers.SwitchedCentreAnalyzer,
-    "switched.contribution": analyzers.SwitchedContributionAnalyzer,
-}
 
 PROJECTIONS = {
     "switched.weights": "weights",
@@ -44,49 +35,6 @@ PROJECTIONS = {
     "switched.contribution": "contribution",
 }
 """Which of the oracle's quantities an analyzer's map is."""
-
-NEEDS_HIDDEN = "insens"
-
-ROOT = Path(__file__).parents[1]
-
-unfitted = pytest.mark.filterwarnings("ignore::insens_tf.analyzer.UnfittedWarning")
-
-
-@cache
-def dry_run(network: str, name: str) -> tuple[Any, np.ndarray]:
-    """An analyzer of a network, as iNNvestigate creates it, and its maps."""
-    analyzer = innvestigate.create_analyzer(name, networks.build(network))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", analyzers.UnfittedWarning)
-        maps = analyzer.analyze(networks.inputs(network, with_eager_mode_off.INPUTS))
-    return analyzer, maps
-
-
-def pairs(*names: str) -> list[tuple[str, str]]:
-    """Each network with each analyzer that can analyse it."""
-    return [
-        (network, name)
-        for network, settings in networks.NETWORKS.items()
-        for name in names
-        if settings.hidden or name != NEEDS_HIDDEN
-    ]
-
-
-def small_model(hidden: int = 5, outputs: int = 3, inputs: int = 4) -> keras.Model:
-    model = keras.Sequential(
-        [
-            keras.Input((inputs,)),
-            keras.layers.Dense(hidden, "relu", name="hidden"),
-            keras.layers.Dense(outputs, "softmax", name="logits"),
-        ]
-    )
-    random = np.random.default_rng(3)
-    model.set_weights([random.normal(size=array.shape) for array in model.get_weights()])
-    return model
-
-
-def small_inputs(count: int, inputs: int = 4) -> np.ndarray:
-    return np.random.default_rng(4).normal(size=(count, inputs)).astype(np.float32)
 
 
 # --- iNNvestigate's dry-run checks ---------------------------------------------------------------
@@ -103,7 +51,7 @@ def test_passes_the_dry_run_checks(network: str, name: str) -> None:
     assert np.isfinite(maps).all()
     assert maps.any()
     class_name, state = analyzer.save()
-    loaded = AnalyzerBase.load(class_name, state)
+    loaded = analyzers.SwitchedAnalyzer.load(class_name, state)
     assert type(loaded) is type(analyzer)
     np.testing.assert_array_equal(loaded.analyze(x), maps)
 
@@ -111,8 +59,8 @@ def test_passes_the_dry_run_checks(network: str, name: str) -> None:
 @pytest.mark.parametrize("network", [n for n, kind in networks.NETWORKS.items() if not kind.hidden])
 def test_insens_of_a_network_without_hidden_layer_is_refused(network: str) -> None:
     model = networks.build(network)
-    with pytest.raises(innvestigate.NotAnalyzeableModelException, match="hidden layer") as caught:
-        innvestigate.create_analyzer("insens", model)
+    with pytest.raises(NotAnalyzeableModelException, match="hidden layer") as caught:
+        create_analyzer("insens", model)
     assert type(caught.value) is NoHiddenLayerError
     assert repr(model.name) in str(caught.value)
 
@@ -122,8 +70,8 @@ def test_a_model_that_cannot_be_read_is_refused(name: str) -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh", name="curved")])
     model.add(keras.layers.Dense(2))
     for disable_model_checks in (False, True):
-        with pytest.raises(innvestigate.NotAnalyzeableModelException, match=r"'curved'.*tanh"):
-            innvestigate.create_analyzer(name, model, disable_model_checks=disable_model_checks)
+        with pytest.raises(NotAnalyzeableModelException, match=r"'curved'.*tanh"):
+            create_analyzer(name, model, disable_model_checks=disable_model_checks)
 
 
 @pytest.mark.parametrize("network", networks.NETWORKS)
@@ -370,7 +318,7 @@ def test_layers_that_cannot_be_meant_are_refused_at_once() -> None:
 
 def test_not_fitted_it_weighs_all_neurons_alike_and_says_so_once() -> None:
     model, x = small_model(), small_inputs(3)
-    analyzer = innvestigate.create_analyzer("insens", model)
+    analyzer = create_analyzer("insens", model)
     assert analyzer.frequency_ is None
     with pytest.warns(
         analyzers.UnfittedWarning, match=r"every neuron weighs 1.*fit\(x_train\)"
@@ -385,9 +333,9 @@ def test_not_fitted_it_weighs_all_neurons_alike_and_says_so_once() -> None:
 
 
 def test_all_kinds_of_data_are_counted_alike() -> None:
-    counts = with_eager_mode_off.counts("two convolutions")
-    for key, count in counts.items():
-        np.testing.assert_array_equal(count, counts["array/" + key.split("/")[1]], err_msg=key)
+    found = counts("two convolutions")
+    for key, count in found.items():
+        np.testing.assert_array_equal(count, found["array/" + key.split("/")[1]], err_msg=key)
 
 
 def test_fitting_again_forgets_what_was_learned() -> None:
@@ -443,9 +391,9 @@ def test_all_settings_travel_with_save(name: str, tmp_path: Path) -> None:
     analyzer.save_npz(tmp_path / "analyzer")
     assert [path.name for path in tmp_path.iterdir()] == ["analyzer"]
     copies = [
-        AnalyzerBase.load(class_name, state),
-        AnalyzerBase.load(class_name, state),
-        AnalyzerBase.load(*pickle.loads(pickle.dumps((class_name, state)))),
+        analyzers.SwitchedAnalyzer.load(class_name, state),
+        analyzers.SwitchedAnalyzer.load(class_name, state),
+        analyzers.SwitchedAnalyzer.load(*pickle.loads(pickle.dumps((class_name, state)))),
         type(analyzer).load_npz(tmp_path / "analyzer"),
         analyzers.SwitchedAnalyzer.load_npz(str(tmp_path / "analyzer")),
     ]
@@ -510,67 +458,18 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
 
 def test_the_analyzers_are_where_innvestigate_looks_for_them() -> None:
     for name, kind in OURS.items():
-        assert innvestigate.analyzer.analyzers[name] is kind
-        assert getattr(innvestigate.analyzer, kind.__name__) is kind
-        before = dict(innvestigate.analyzer.analyzers)
+        assert registry[name] is kind
+        assert getattr(classes, kind.__name__) is kind
+        before = dict(registry)
         assert register(name)(kind) is kind
-        assert innvestigate.analyzer.analyzers == before
-
-
-def test_importing_us_registers_them_in_any_order() -> None:
-    imports = [
-        "import insens_tf, sys; assert 'tensorflow' not in sys.modules; import innvestigate",
-        "import innvestigate; import insens_tf",
-        "import insens_tf; insens_tf.SwitchedNetwork; import innvestigate",
-    ]
-    found = f"print(*sorted(set(innvestigate.analyzer.analyzers) & set({list(OURS)!r})))"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", f"{one}; {found}"],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            text=True,
-        )
-        for one in imports
-    ]
-    for one, process in zip(imports, processes, strict=True):
-        printed, _ = process.communicate(timeout=300)
-        assert printed.split() == sorted(OURS), one
-
-
-def test_a_name_that_is_taken_is_refused() -> None:
-    before = dict(innvestigate.analyzer.analyzers)
-
-    class Mine(analyzers.SwitchedWeightsAnalyzer):
-        pass
-
-    with pytest.raises(ValueError, match="'gradient' is taken"):
-        register("gradient")(Mine)
-    Mine.__name__ = "Gradient"
-    with pytest.raises(ValueError, match="class name 'Gradient' is taken"):
-        register("mine")(Mine)
-    with pytest.raises(TypeError, match="AnalyzerBase"):
-        register("mine")(int)
-    assert innvestigate.analyzer.analyzers == before
+        assert registry == before
 
 
 def test_an_unknown_name_lists_those_there_are() -> None:
-    with pytest.raises(
-        ValueError, match=r"did you mean 'insens'\?.*there are input, .*'?deep_taylor"
-    ):
+    with pytest.raises(ValueError, match=r"did you mean 'insens'\?.*there are .*deep_taylor"):
         create_analyzer("insense", small_model())
     with pytest.raises(ValueError, match="name=None: no such analyzer; there are"):
         create_analyzer(None, small_model())  # type: ignore[arg-type]
-
-
-def test_one_function_creates_ours_and_theirs() -> None:
-    model, x = small_model(), small_inputs(5)
-    gradient = create_analyzer("gradient", model, neuron_selection_mode="index")
-    ours = create_analyzer("switched.weights", model, neuron_selection_mode="index")
-    for neurons in (2, [0, 1, 2, 0, 1]):
-        assert_agrees(ours.analyze(x, neurons), gradient.analyze(x, neurons), 1e-5)
-    assert type(create_analyzer("insens", model)) is analyzers.InsensAnalyzer
 
 
 def test_model_checks_raise_or_warn_as_they_say() -> None:
@@ -581,7 +480,7 @@ def test_model_checks_raise_or_warn_as_they_say() -> None:
         analyzer._add_model_check(lambda layer: layer.name == "hidden", "No hidden ones.", kind)
         return analyzer
 
-    with pytest.raises(innvestigate.NotAnalyzeableModelException, match=r"No hidden.*: hidden\)"):
+    with pytest.raises(NotAnalyzeableModelException, match=r"No hidden.*: hidden\)"):
         checked("exception").analyze(x)
     warns = checked("warning")
     with pytest.warns(UserWarning, match=r"No hidden ones. \(layers: hidden\)") as caught:
@@ -589,108 +488,3 @@ def test_model_checks_raise_or_warn_as_they_say() -> None:
     assert caught[0].filename == __file__
     np.testing.assert_array_equal(warns.analyze(x), maps)
     np.testing.assert_array_equal(checked("exception", disable_model_checks=True).analyze(x), maps)
-
-
-# --- iNNvestigate's tools -------------------------------------------------------------------------
-
-
-@unfitted
-@pytest.mark.parametrize(
-    ("name", "recompute"), [*((name, False) for name in OURS), ("insens", True)]
-)
-def test_perturbation_analysis(name: str, recompute: bool) -> None:
-    model = keras.Sequential(
-        [
-            keras.Input((6, 6, 1)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(5, "relu"),
-            keras.layers.Dense(2, "softmax"),
-        ]
-    )
-    random = np.random.default_rng(0)
-    model.set_weights([random.normal(size=array.shape) for array in model.get_weights()])
-    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
-    x = random.normal(size=(7, 6, 6, 1)).astype(np.float32)
-    y = np.eye(2, dtype=np.float32)[model.predict(x, verbose=0).argmax(axis=1)]
-    analyzer = innvestigate.create_analyzer(name, model)
-    perturbed: list[np.ndarray] = []
-
-    def zeros(region: np.ndarray) -> np.ndarray:
-        perturbed.append(region.copy())
-        return np.zeros_like(region)
-
-    # Whole batches: it averages the last one in as if it were as large as the others.
-    analysis = perturbate.PerturbationAnalysis(
-        analyzer,
-        model,
-        BatchSequence([x, y], batch_size=7),
-        perturbate.Perturbation(zeros, region_shape=(2, 2)),
-        steps=3,
-        recompute_analysis=recompute,
-    )
-    if recompute:
-        analysis.analysis_generator = analysis.generator
-    scores = np.array(analysis.compute_perturbation_analysis())
-    assert scores.shape == (4, 2)
-    assert np.isfinite(scores).all()
-    assert scores[0, 1] == 1.0
-    assert len(perturbed) == 7 * (1 + 2 + 3)
-    # The first region perturbed is the one with the largest mean of its map.
-    means = analyzer.analyze(x).reshape(7, 3, 2, 3, 2).mean(axis=(2, 4))
-    first = [np.unravel_index(one.argmax(), one.shape) for one in means]
-    for image, region, (row, column) in zip(x, perturbed, first):
-        expected = image[2 * row : 2 * row + 2, 2 * column : 2 * column + 2, 0]
-        np.testing.assert_array_equal(region, expected)
-
-
-# --- With eager mode off --------------------------------------------------------------------------
-
-
-# The contributions are made of all that the other two are.
-WITH_EAGER_MODE_OFF = pairs("insens", "switched.contribution")
-
-
-@pytest.fixture(scope="module")
-def eager_mode_off(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """What a process that disabled eager execution makes of the saved analyzers."""
-    folder = tmp_path_factory.mktemp("analyzers")
-    for network, name in WITH_EAGER_MODE_OFF:
-        path = folder / f"{network}{with_eager_mode_off.SEPARATOR}{name}.npz"
-        dry_run(network, name)[0].save_npz(path)
-    results = folder / "results" / "maps.npz"
-    results.parent.mkdir()
-    subprocess.run(
-        [sys.executable, "-m", "tests.with_eager_mode_off", str(folder), str(results)],
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        timeout=600,
-    )
-    with np.load(results) as file:
-        return {name: file[name] for name in file.files}
-
-
-@pytest.mark.parametrize(("network", "name"), WITH_EAGER_MODE_OFF)
-def test_equals_eager_mode(network: str, name: str, eager_mode_off: dict[str, np.ndarray]) -> None:
-    _, maps = dry_run(network, name)
-    off = eager_mode_off[f"maps/{network}{with_eager_mode_off.SEPARATOR}{name}"]
-    assert_agrees(off, maps, 1e-5)
-
-
-@pytest.mark.parametrize("network", networks.NETWORKS)
-def test_weights_of_the_output_are_innvestigates_gradient(
-    network: str, eager_mode_off: dict[str, np.ndarray]
-) -> None:
-    analyzer, maps = dry_run(network, "switched.weights")
-    assert_agrees(maps, eager_mode_off[f"gradient/{network}/max_activation"], 1e-5)
-    chooses = create_analyzer(
-        "switched.weights", analyzer.network.model, neuron_selection_mode="index"
-    )
-    first = chooses.analyze(networks.inputs(network, len(maps)), 0)
-    assert_agrees(first, eager_mode_off[f"gradient/{network}/index"], 1e-5)
-
-
-def test_counts_equal_those_of_eager_mode(eager_mode_off: dict[str, np.ndarray]) -> None:
-    counts = with_eager_mode_off.counts("two convolutions")
-    for key, count in counts.items():
-        np.testing.assert_array_equal(eager_mode_off[f"counts/{key}"], count, err_msg=key)

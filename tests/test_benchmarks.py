@@ -17,6 +17,7 @@ import insens_tf
 from benchmarks import growth, insens, report, timing, yardsticks
 from benchmarks.networks import images, vgg_like
 from tests.architectures import randomise
+from tests.conftest import needs_innvestigate
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
@@ -238,6 +239,7 @@ def run(monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], *arguments: s
     main()
 
 
+@needs_innvestigate
 def test_insens_prints_and_writes_everything(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import tensorflow as tf
 import insens_tf
 from insens_tf.estimate import GROUPS, InsensEstimate, map_and_error
 from tests.architectures import build, images
-from tests.conftest import Case, CaseOf
+from tests.conftest import Case, CaseOf, needs_eager_mode_off
 from tests.oracle import assert_agrees
 
 SEVERAL = ("dense", "conv 1x1 and a colour image", "2CONV", "graph with a sum")
@@ -198,6 +198,7 @@ def test_float32_has_the_probes_of_float64(case: CaseOf) -> None:
         assert_agrees(actual.standard_error, expected.standard_error, 1e-4)
 
 
+@needs_eager_mode_off
 def test_with_eager_mode_off(case: CaseOf) -> None:
     this = case("graph with a sum", 0)
     expected = this.network.estimate_insens(this.x, 1, probes=20)

@@ -173,7 +173,7 @@ def test_ties_of_random_weights_on_a_black_image(name: str) -> None:
 
 def test_logits_are_projected_before_the_softmax(case: CaseOf) -> None:
     this = case("ReLU as a layer", 0)
-    before_softmax = keras.Model(this.model.input, this.model.layers[-2].output)
+    before_softmax = keras.Model(this.model.inputs[0], this.model.layers[-2].output)
     with tf.GradientTape(persistent=True) as tape:
         inputs = tf.constant(this.x)
         tape.watch(inputs)

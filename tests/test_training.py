@@ -184,7 +184,7 @@ def test_active_shares_are_those_of_the_layers_outputs() -> None:
     )
     x = scaled(arrays(SMALL, images=7)["x_test"])
     outputs = keras.Model(
-        model.inputs, [model.get_layer(name).output for name in ("conv_1", "conv_2", "dense")]
+        model.inputs[0], [model.get_layer(name).output for name in ("conv_1", "conv_2", "dense")]
     )
     conv_1, conv_2, dense = (output.numpy() for output in outputs(x))
 
@@ -285,7 +285,7 @@ def test_one_command_gives_the_same_numbers_twice(tmp_path: Path) -> None:
         np.testing.assert_array_equal(weights, same)
     correct = models[0].predict(scaled(data["x_test"]), verbose=0).argmax(1) == data["y_test"]
     assert one["run"]["test_accuracy"] == pytest.approx(correct.mean())
-    assert models[0].optimizer is None
+    assert getattr(models[0], "optimizer", None) is None
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
         "config.json",
         "history.json",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,14 +19,11 @@ from tests import innvestigate_networks
 SEPARATOR = " by "
 """In the file's name, between the network's and the analyzer's."""
 
-INPUTS = 3
-
-SAMPLES = 10
-
 
 def analyses(folder: Path) -> dict[str, np.ndarray]:
     """The maps of each analyzer saved in a folder, by the file's name, on the network's inputs."""
     from insens_tf.analyzer import SwitchedAnalyzer
+    from tests.analyzer_cases import INPUTS
 
     found = {}
     for path in sorted(folder.glob("*.npz")):
@@ -39,46 +35,11 @@ def analyses(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def counts(network: str) -> dict[str, np.ndarray]:
-    """How often neurons were active, as `fit` counts it over each kind of data."""
-    import innvestigate
-
-    x = innvestigate_networks.inputs(network, SAMPLES)
-    labels = np.zeros(SAMPLES)
-    dataset = tf.data.Dataset.from_tensor_slices(x)
-    data: dict[str, Any] = {
-        "array": x,
-        "list of one array": [x],
-        "data set": dataset.batch(4),
-        "data set with labels": tf.data.Dataset.from_tensor_slices((x, labels)).batch(3),
-        "generator": (x[start : start + 4] for start in range(0, SAMPLES, 4)),
-        "generator with labels": ((x[start : start + 5], labels[:5]) for start in (0, 5)),
-        "Keras Sequence": innvestigate.utils.sequence.BatchSequence([x, labels], 4),
-    }
-    model = innvestigate_networks.build(network)
-    analyzer = innvestigate.create_analyzer("insens", model, layer=[0, -1])
-    found = {}
-    for kind, batches in data.items():
-        assert analyzer.fit(batches) is analyzer
-        assert analyzer.frequency_.samples == SAMPLES
-        for layer, count in analyzer.frequency_.counts.items():
-            found[f"{kind}/{layer}"] = count
-    endless = dataset.batch(5).repeat()
-    analyzer.fit(endless, steps=2)
-    for layer, count in analyzer.frequency_.counts.items():
-        found[f"endless data set/{layer}"] = count
-    try:
-        analyzer.fit(endless)
-    except ValueError as error:
-        assert "repeats without end" in str(error)  # noqa: PT017
-    else:
-        raise AssertionError("an endless data set was taken without steps")
-    return found
-
-
 def gradients() -> dict[str, np.ndarray]:
     """iNNvestigate's gradients of the output of each network: of its largest neuron, its first."""
     import innvestigate
+
+    from tests.analyzer_cases import INPUTS
 
     found = {}
     for network in innvestigate_networks.NETWORKS:
@@ -101,7 +62,8 @@ def gradients() -> dict[str, np.ndarray]:
 
 def main(folder: str, results: str) -> None:
     tf.compat.v1.disable_eager_execution()
-    import insens_tf.analyzer  # noqa: F401
+    # After eager mode was turned off, as iNNvestigate asks for it.
+    from tests.analyzer_cases import counts
 
     found = {f"maps/{name}": maps for name, maps in analyses(Path(folder)).items()}
     found |= {f"counts/{name}": count for name, count in counts("two convolutions").items()}

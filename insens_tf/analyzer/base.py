@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
-import innvestigate.analyzer
 import numpy as np
-from innvestigate import NotAnalyzeableModelException
-from innvestigate.analyzer.base import AnalyzerBase
 
 from insens_tf.analyzer.saved import read_state, write_state
+from insens_tf.innvestigate_contract import AnalyzerBase, NotAnalyzeableModelException, classes
+from insens_tf.keras_versions import model_from_json
 from insens_tf.layers import HiddenLayer
 from insens_tf.network import SwitchedNetwork
 
@@ -21,9 +21,6 @@ __all__ = ["SwitchedAnalyzer", "checked_choice"]
 Analyzer = TypeVar("Analyzer", bound="SwitchedAnalyzer")
 
 NEURON_SELECTION_MODES = ("max_activation", "index", "all")
-
-OF_INNVESTIGATE = ("model_json", "model_weights", "disable_model_checks", "neuron_selection_mode")
-"""What iNNvestigate keeps of an analyzer, and turns back into arguments itself."""
 
 
 class SwitchedAnalyzer(AnalyzerBase):
@@ -67,12 +64,46 @@ class SwitchedAnalyzer(AnalyzerBase):
         disable_model_checks: bool = False,
     ) -> None:
         checked_choice("neuron_selection_mode", neuron_selection_mode, NEURON_SELECTION_MODES)
-        super().__init__(
-            model,
-            neuron_selection_mode=neuron_selection_mode,
-            disable_model_checks=disable_model_checks,
-        )
+        # Not by iNNvestigate's constructor, which is not there everywhere.
+        self._model = model
+        self._neuron_selection_mode = neuron_selection_mode
+        self._disable_model_checks = disable_model_checks
+        self._model_checks: list[dict[str, Any]] = []
+        self._model_check_done = False
         self.network = SwitchedNetwork(model, memory_budget=memory_budget)
+
+    @abstractmethod
+    def analyze(self, X: Any, neuron_selection: Any = None) -> Any:
+        """Return the map of each input.
+
+        Parameters
+        ----------
+        X : array, shape (n, *input_shape), or a list of one such array
+            The inputs.
+        neuron_selection : int, tuple, or sequence of such, optional
+            In mode "index", which neuron.
+        """
+
+    def save(self) -> tuple[str, dict[str, Any]]:
+        """Return the name of the class and the state that `load` makes an analyzer from."""
+        return type(self).__name__, self._get_state()
+
+    @staticmethod
+    def load(class_name: str, state: Mapping[str, Any]) -> Any:
+        """Make an analyzer from what `save` returned.
+
+        Parameters
+        ----------
+        class_name : str
+        state : mapping of str
+
+        Raises
+        ------
+        ValueError
+            If it is no registered class of ours.
+        """
+        kind = _registered(class_name, SwitchedAnalyzer)
+        return kind(**kind._state_to_kwargs(state))
 
     def save_npz(self, fname: str | os.PathLike[str]) -> None:
         """Write what `save` returns to a file of plain arrays, without pickle.
@@ -107,23 +138,52 @@ class SwitchedAnalyzer(AnalyzerBase):
             If there is no such file.
         """
         class_name, state = read_state(fname)
-        kind = vars(innvestigate.analyzer).get(class_name)
-        if not (isinstance(kind, type) and issubclass(kind, cls)):
-            raise ValueError(
-                f"{os.fspath(fname)}: expected a {cls.__name__}, holds a {class_name}; load it "
-                "with that class, and import (and register) the module that defines it first"
-            )
+        try:
+            kind = _registered(class_name, cls)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(fname)}: {error}") from error
         return kind(**kind._state_to_kwargs(state))
 
     def _get_state(self) -> dict[str, Any]:
-        return {**super()._get_state(), "memory_budget": self.network.memory_budget}
+        return {
+            "model_json": self._model.to_json(),
+            "model_weights": self._model.get_weights(),
+            "disable_model_checks": self._disable_model_checks,
+            "neuron_selection_mode": self._neuron_selection_mode,
+            "memory_budget": self.network.memory_budget,
+        }
 
     @classmethod
-    def _state_to_kwargs(cls, state: dict[str, Any]) -> dict[str, Any]:
-        # iNNvestigate's empties the dictionary that it is given.
-        theirs = {key: state[key] for key in OF_INNVESTIGATE}
-        ours = {key: value for key, value in state.items() if key not in theirs}
-        return {**super()._state_to_kwargs(theirs), **ours}
+    def _state_to_kwargs(cls, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the constructor's arguments for what `_get_state` returned."""
+        arguments = dict(state)
+        model = model_from_json(arguments.pop("model_json"))
+        model.set_weights(arguments.pop("model_weights"))
+        return {"model": model, **arguments}
+
+    def _add_model_check(
+        self, check: Callable[[Any], bool], message: str, check_type: str = "exception"
+    ) -> None:
+        """Add what is asked of every layer before the first analysis.
+
+        Parameters
+        ----------
+        check : callable
+            Of a Keras layer; True where it is not as it should be.
+        message : str
+        check_type : {"exception", "warning"}
+            Whether the analysis is refused then.
+
+        Raises
+        ------
+        RuntimeError
+            If the checks have been made.
+        """
+        if self._model_check_done:
+            raise RuntimeError(
+                f"{message!r} cannot be checked any more; add checks before the first analysis"
+            )
+        self._model_checks.append({"check": check, "message": message, "check_type": check_type})
 
     def _do_model_checks(self) -> None:
         """Raise or warn, as each check that was added asks for."""
@@ -159,6 +219,16 @@ class SwitchedAnalyzer(AnalyzerBase):
         """
         found, single = self.network._chosen(layer, output=output)
         return found[0] if single else found
+
+
+def _registered(class_name: str, base: type) -> Any:
+    kind = vars(classes).get(class_name)
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise ValueError(
+            f"expected a {base.__name__}, holds a {class_name}; load it with that class, and "
+            "import (and register) the module that defines it first"
+        )
+    return kind
 
 
 def checked_choice(argument: str, value: Any, expected: Collection[str]) -> str:

@@ -224,7 +224,7 @@ class InsensAnalyzer(SwitchedAnalyzer):
         }
 
     @classmethod
-    def _state_to_kwargs(cls, state: dict[str, Any]) -> dict[str, Any]:
+    def _state_to_kwargs(cls, state: Mapping[str, Any]) -> dict[str, Any]:
         arguments = super()._state_to_kwargs(state)
         frequency = arguments["frequency"]
         if frequency is not None:

@@ -6,9 +6,13 @@ import difflib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import innvestigate.analyzer
-from innvestigate.analyzer.base import AnalyzerBase
-from innvestigate.analyzer.network_base import AnalyzerNetworkBase
+from insens_tf.innvestigate_contract import (
+    OF_KERAS_TENSORS,
+    AnalyzerBase,
+    analyzers,
+    classes,
+)
+from insens_tf.methods import BASELINES
 
 __all__ = ["create_analyzer", "register"]
 
@@ -47,8 +51,8 @@ def register(name: str) -> Callable[[Kind], Kind]:
                 "insens_tf.analyzer.SwitchedAnalyzer"
             )
         for place, known in (
-            (f"the name {name!r}", innvestigate.analyzer.analyzers.get(name)),
-            (f"the class name {kind.__name__!r}", vars(innvestigate.analyzer).get(kind.__name__)),
+            (f"the name {name!r}", analyzers.get(name)),
+            (f"the class name {kind.__name__!r}", vars(classes).get(kind.__name__)),
         ):
             # The same class, defined again, is what reloading a module or a notebook's cell gives.
             if known is not None and _path(known) != _path(kind):
@@ -56,8 +60,8 @@ def register(name: str) -> Callable[[Kind], Kind]:
                     f"register({name!r}): {place} is taken in iNNvestigate by {known!r}; choose "
                     "another one"
                 )
-        innvestigate.analyzer.analyzers[name] = kind
-        setattr(innvestigate.analyzer, kind.__name__, kind)
+        analyzers[name] = kind
+        setattr(classes, kind.__name__, kind)
         return kind
 
     return enter
@@ -90,6 +94,8 @@ def create_analyzer(name: str, model: Any, **arguments: Any) -> Any:
         If the analyzer has no such argument.
     innvestigate.NotAnalyzeableModelException
         If this analyzer cannot analyse this model.
+    InnvestigateMissingError
+        If the analyzer is one of iNNvestigate's own, and that cannot be imported.
 
     Examples
     --------
@@ -97,16 +103,14 @@ def create_analyzer(name: str, model: Any, **arguments: Any) -> Any:
     >>> analyzer.analyze(x_test[:8]).shape
     (8, 28, 28, 1)
     """
-    known = innvestigate.analyzer.analyzers
+    known = [*analyzers, *(one for one in BASELINES if one not in analyzers)]
     if not isinstance(name, str) or name not in known:
         close = difflib.get_close_matches(str(name), known)
         meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ";"
         raise ValueError(f"name={name!r}: no such analyzer{meant} there are {', '.join(known)}")
-    kind = known[name]
-    if not issubclass(kind, (AnalyzerNetworkBase, innvestigate.analyzer.AugmentReduceBase)):
-        return kind(model, **arguments)
-    # Built from graphs of Keras tensors, which eager mode does not have. Imported here, as those
-    # who analyse with ours do not need it.
+    if name in analyzers and not issubclass(analyzers[name], OF_KERAS_TENSORS):
+        return analyzers[name](model, **arguments)
+    # Imported here, as those who analyse with ours do not need it.
     from insens_tf.baselines import create_baseline
 
     return create_baseline(name, model, **arguments)

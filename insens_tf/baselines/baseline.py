@@ -11,7 +11,6 @@ import innvestigate
 import numpy as np
 from innvestigate import NotAnalyzeableModelException
 from innvestigate.analyzer import AugmentReduceBase, DeepTaylor, IntegratedGradients
-from innvestigate.analyzer.network_base import AnalyzerNetworkBase
 from tqdm.auto import tqdm
 
 from insens_tf.baselines import checks
@@ -20,6 +19,7 @@ from insens_tf.baselines.noise import Noise
 from insens_tf.baselines.pitfalls import warn_of_empty_maps, warn_of_gaps
 from insens_tf.baselines.private_graph import PrivateGraph
 from insens_tf.chunks import slices
+from insens_tf.innvestigate_contract import OF_KERAS_TENSORS
 
 __all__ = ["Baseline", "baseline_names", "create_baseline"]
 
@@ -79,7 +79,7 @@ def baseline_names() -> list[str]:
     return [
         name
         for name, kind in innvestigate.analyzer.analyzers.items()
-        if issubclass(kind, (AnalyzerNetworkBase, AugmentReduceBase))
+        if issubclass(kind, OF_KERAS_TENSORS)
     ]
 
 

@@ -101,12 +101,11 @@ def pushed_squares(
         tf.tile(probes, [inputs] + [1] * len(graph.input_shape)),
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
+    # Of derivatives of derivatives TensorFlow does not always know the shape.
+    shapes = [graph.operations[position].shape for position in positions]
     return [
-        tf.reduce_sum(
-            tf.reshape(tf.square(value), tf.concat([[inputs, count], value.shape[1:]], axis=0)),
-            axis=1,
-        )
-        for value in pushed
+        tf.reduce_sum(tf.reshape(tf.square(value), (inputs, count, *shape)), axis=1)
+        for value, shape in zip(pushed, shapes)
     ]
 
 

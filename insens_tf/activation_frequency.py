@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from insens_tf.execution import Compiled, cardinality, elements
-from insens_tf.files import whole_file
+from insens_tf.files import read_npz, whole_file
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 
@@ -96,11 +94,8 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
         FileNotFoundError
             If there is no such file.
         """
-        # Not np.load(path): it leaves a damaged file open.
-        content = Path(path).read_bytes()
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = read_npz(path)
             samples, layers = arrays.pop("samples"), arrays.pop("layers")
             if samples.dtype.kind != "i" or samples.shape:
                 raise ValueError("its number of samples is not an integer")
@@ -113,6 +108,8 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
             if list(counts) != layers.tolist():
                 raise ValueError(f"it holds layers {list(counts)} of {layers.tolist()}")
             return cls(counts, int(samples))
+        except FileNotFoundError:
+            raise
         except Exception as error:  # A damaged file fails in as many ways as zip and npy have.
             raise ValueError(
                 f"{os.fspath(path)!r}: expected a file written by ActivationFrequency.save; {error}"
@@ -129,12 +126,21 @@ class ActiveNeuronCounter:
             self._count, [tf.TensorSpec((None, *graph.input_shape), graph.dtype)]
         )
 
-    def __call__(self, batches: Iterable[np.ndarray]) -> ActivationFrequency:
-        """Return the frequency over `batches`, each (n, *input_shape)."""
+    def __call__(
+        self, batches: Iterable[np.ndarray], no_number: Callable[[HiddenLayer], Exception]
+    ) -> ActivationFrequency:
+        """Return the frequency over `batches`, each (n, *input_shape).
+
+        `no_number` gives the error to raise for a layer whose activity is NaN, neither active nor
+        not.
+        """
         totals = [np.zeros(layer.shape, np.int64) for layer in self._layers]
         samples = 0
         for x in batches:
-            for total, count in zip(totals, self._compiled(x)):
+            counts, numbers = self._compiled(x)
+            for layer, total, count, is_number in zip(self._layers, totals, counts, numbers):
+                if not is_number:
+                    raise no_number(layer)
                 total += count
             samples += len(x)
         if not samples:
@@ -142,9 +148,11 @@ class ActiveNeuronCounter:
         counts = {layer.name: total for layer, total in zip(self._layers, totals)}
         return ActivationFrequency(counts, samples)
 
-    def _count(self, x: tf.Tensor) -> list[tf.Tensor]:
+    def _count(self, x: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Return how many of x make each neuron active, and whether each layer has numbers only."""
         values = self._graph.values(x, [layer.position for layer in self._layers])
-        return [tf.reduce_sum(tf.cast(value > 0, tf.int32), axis=0) for value in values]
+        counts = [tf.reduce_sum(tf.cast(value > 0, tf.int32), axis=0) for value in values]
+        return counts, [tf.logical_not(tf.reduce_any(tf.math.is_nan(value))) for value in values]
 
 
 def batches_of(data: Any, batch_size: int, steps: int | None) -> tuple[Iterable[Any], int | None]:

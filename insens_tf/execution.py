@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Compiled", "cardinality", "elements"]
+__all__ = ["Compiled", "cardinality", "elements", "evaluated"]
 
 
 class Compiled:
@@ -31,6 +32,7 @@ class Compiled:
         self._signature = tuple(signature)
         self._traced: Any = None
         self._in_graph: dict[Any, tuple[list[Any], Any]] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, *arrays: Any) -> Any:
         """Return the function's results for `arrays` as NumPy arrays, in the same structure."""
@@ -39,23 +41,32 @@ class Compiled:
             for array, spec in zip(arrays, self._signature, strict=True)
         )
         if tf.executing_eagerly():
-            if self._traced is None:
-                function = tf.function(self._python_function, autograph=False)
-                self._traced = function.get_concrete_function(*self._signature)
+            with self._lock:
+                if self._traced is None:
+                    function = tf.function(self._python_function, autograph=False)
+                    self._traced = function.get_concrete_function(*self._signature)
             results = self._traced(*(tf.constant(array) for array in arrays))
             return tf.nest.map_structure(lambda tensor: tensor.numpy(), results)
         return self._run_in_session(arrays)
 
     def _run_in_session(self, arrays: Sequence[np.ndarray]) -> Any:
         graph = tf.compat.v1.get_default_graph()
-        if graph not in self._in_graph:
-            placeholders = [
-                tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in self._signature
-            ]
-            self._in_graph[graph] = placeholders, self._python_function(*placeholders)
+        with self._lock:
+            if graph not in self._in_graph:
+                placeholders = [
+                    tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in self._signature
+                ]
+                self._in_graph[graph] = placeholders, self._python_function(*placeholders)
         placeholders, results = self._in_graph[graph]
         session = tf.compat.v1.keras.backend.get_session()
         return session.run(results, dict(zip(placeholders, arrays)))
+
+
+def evaluated(model: Any, x: np.ndarray) -> list[np.ndarray]:
+    """Return what a Keras model itself gives for inputs, an array an output."""
+    if tf.executing_eagerly():
+        return [np.asarray(one) for one in tf.nest.flatten(model(x, training=False))]
+    return [np.asarray(one) for one in tf.nest.flatten(model.predict_on_batch(x))]
 
 
 def cardinality(dataset: tf.data.Dataset) -> int:

@@ -27,6 +27,7 @@ from tensorflow import keras
 
 from insens_tf import __version__, cli
 from insens_tf.analyzer import create_analyzer
+from insens_tf.cli import drawing
 from insens_tf.insens import SENSITIVITIES, STATES
 from insens_tf.methods import METHODS
 from tests.oracle import Oracle, Reference
@@ -116,7 +117,7 @@ def command(*arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     # As on a user's terminal: without the setting by which these tests keep TensorFlow quiet.
-    variables = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).absolute().parents[1])}
+    variables = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).absolute().parents[2])}
     variables.pop("TF_CPP_MIN_LOG_LEVEL", None)
     return variables
 
@@ -211,11 +212,20 @@ def test_layers_lists_what_there_is_and_the_share_active(trained: Trained) -> No
     )
     active = {name: np.mean(one.activity > 0) for name, one in trained.references.items()}
     overall = (active["conv"] * 108 + active["dense"] * 6) / 114
-    assert table(done.stdout) == [
-        ["0", "conv", "6 x 6 x 3", "108", f"{active['conv']:.1%}"],
-        ["1", "dense", "6", "6", f"{active['dense']:.1%}"],
-        ["", "all hidden layers", "", "114", f"{overall:.1%}"],
-        ["output", "logits", "2", "2", ""],
+    parts, proofs, shares = done.stdout.split("\n\n")
+    found = [row[:4] + row[5:7] for row in table(parts)]
+    assert [row for row in found if row[3] in ("hidden layer", "output")] == [
+        ["0", "conv", "Conv2D", "hidden layer", "108", "3 x 3"],
+        ["1", "dense", "Dense", "hidden layer", "6", "all"],
+        ["", "logits", "Dense", "output", "2", "all"],
+    ]
+    assert found[-1] == ["", "all hidden layers", "", "", "114", ""]
+    assert re.findall(r"over (\d+ \w+) inputs: (\S+),", proofs)[1][0] == "3 given"
+    assert all(float(one) < 1e-6 for one in re.findall(r"inputs: (\S+),", proofs))
+    assert table(shares) == [
+        ["conv", "6 x 6 x 3", "108", f"{active['conv']:.1%}"],
+        ["dense", "6", "6", f"{active['dense']:.1%}"],
+        ["all hidden layers", "", "114", f"{overall:.1%}"],
     ]
 
 
@@ -359,10 +369,10 @@ def test_compare_draws_the_methods_of_the_paper(
 ) -> None:
     written: list[Any] = []
 
-    def keep(_: Path, *titles_and_rows: Any) -> None:
+    def keep(_: Path, *titles_and_rows: Any, **__: Any) -> None:
         written.extend(titles_and_rows)
 
-    monkeypatch.setattr(cli, "_write_overviews", keep)
+    monkeypatch.setattr(drawing, "write_overviews", keep)
     out = tmp_path / "results"
     done = call("compare", trained.model, trained.pictures, "--out", str(out))
     assert done.code == 0
@@ -404,7 +414,9 @@ def test_the_probability_is_the_models_or_the_softmax_of_its_logits(
     model.save(tmp_path / "constant.keras")
     np.save(tmp_path / "x.npy", np.ones((2, 4, 4), np.float32))
     titles: list[str] = []
-    monkeypatch.setattr(cli, "_write_overviews", lambda _, __, rows, ___: titles.extend(rows))
+    monkeypatch.setattr(
+        drawing, "write_overviews", lambda _, __, rows, *___, **____: titles.extend(rows)
+    )
     paths = [str(tmp_path / name) for name in ("constant.keras", "x.npy", "out")]
     assert call("compare", *paths[:2], "--methods", "gradient", "--out", paths[2]).code == 0
     assert titles == [f"image {i}\n{title}" for i in range(2)]
@@ -494,7 +506,7 @@ def test_frequencies_are_used_again(call: Any, trained: Trained, tmp_path: Path)
 
 
 def test_options_of_insens_reach_the_library(call: Any, trained: Trained, tmp_path: Path) -> None:
-    choices = {option.name: option.type for option in cli.analyze.params}
+    choices = {option.name: option.type for option in cli.command_line.commands["analyze"].params}
     assert set(choices["state"].choices) == set(STATES)  # type: ignore[attr-defined]
     assert set(choices["sensitivity"].choices) == set(SENSITIVITIES)  # type: ignore[attr-defined]
     for state, sensitivity in [("active", "centre"), ("all", "activity")]:
@@ -512,7 +524,7 @@ def test_options_of_insens_reach_the_library(call: Any, trained: Trained, tmp_pa
 def test_many_images_continue_on_further_overviews(
     call: Any, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_ROWS_OF_AN_OVERVIEW", 2)
+    monkeypatch.setattr(drawing, "ROWS_OF_AN_OVERVIEW", 2)
     out = tmp_path / "results"
     arguments = ("--layer", "dense", "--neuron", "0", "--out", str(out))
     assert call("project", trained.model, trained.arrays, *arguments).code == 0
@@ -562,6 +574,31 @@ def test_earlier_results_are_replaced_only_when_asked(
     assert call(*arguments, "--neuron", "2", "--overwrite").code == 0
     assert all("0-0-2" in name for name in os.listdir(out / "heatmaps"))
     assert os.listdir(tmp_path) == ["results"]
+
+
+def test_names_from_elsewhere_stay_in_the_folder_of_results(
+    call: Any, trained: Trained, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    names = ["x..%2f..%2fup.png", "x ..\\up.png", "-rf $(reboot);`x`.png", "a\nb\x1b[31m.png"]
+    for name, image in zip(names, [*trained.images, trained.images[0]], strict=True):
+        Image.fromarray(image).save(pictures / name)
+    nested = keras.Sequential([keras.Input((SIDE, SIDE, 1)), keras.layers.Flatten()], name="in")
+    hidden = keras.layers.Dense(3, activation="relu", name="..up")
+    nested.add(hidden)
+    model = keras.Sequential([keras.Input((SIDE, SIDE, 1)), nested, keras.layers.Dense(2)])
+    model.save(tmp_path / "model.keras")
+    out = tmp_path / "deep" / "results"
+    before = sorted(os.listdir(tmp_path))
+    done = call("analyze", str(tmp_path / "model.keras"), str(pictures), "--out", str(out))
+    assert (done.code, done.err) == (0, "")
+    assert sorted(os.listdir(tmp_path)) == sorted([*before, "deep"])
+    assert os.listdir(tmp_path / "deep") == ["results"]
+    heatmaps = os.listdir(out / "heatmaps")
+    assert len(heatmaps) == len(names)
+    for name in heatmaps:
+        assert re.fullmatch(r"\d_[\w.,-]+\.png", name)
 
 
 # --- help and version ---------------------------------------------------------------------------
@@ -733,7 +770,10 @@ MISTAKES = {
     ),
     "an option missing": (["project", "{model}", "{arrays}", "--neuron", "1"], "'--layer'"),
     "no such command": (["projct"], "Did you mean 'project'"),
-    "a network that is not piecewise linear": (["layers", "{folder}/tanh.keras"], "tanh"),
+    "a network that is not piecewise linear": (
+        ["layers", "{folder}/tanh.keras"],
+        r"cannot be read, for .*: layer '.*': the activation 'tanh'.*retrain with ReLU",
+    ),
 }
 
 
@@ -805,10 +845,10 @@ def test_results_do_not_appear_by_halves(
     command: tuple[str, ...],
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
-        assert any(name.endswith(".part") for name in os.listdir(tmp_path))
+        assert any(name.endswith((".part", ".unfinished")) for name in os.listdir(tmp_path))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cli, "_write_overviews", fail)
+    monkeypatch.setattr(drawing, "write_overviews", fail)
     arguments = ("--layer", "dense", "--out", str(tmp_path / "results"))
     done = call(*command, trained.model, trained.arrays, *arguments)
     assert_refused(done.code, done.err, "cannot be written: No space left on device")
@@ -819,7 +859,11 @@ def test_results_do_not_appear_by_halves(
 def test_a_process_that_is_ended_leaves_nothing_behind(
     trained: Trained, tmp_path: Path, number: signal.Signals
 ) -> None:
-    arguments = ("analyze", trained.model, trained.arrays, "--out", str(tmp_path / "results"))
+    # What analyze keeps when it is ended, tests/test_resuming.py is about.
+    arguments = (
+        *("project", trained.model, trained.arrays, "--layer", "dense", "--neuron", "all"),
+        *("--out", str(tmp_path / "results")),
+    )
     process = subprocess.Popen(
         command(*arguments),
         cwd=trained.folder,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from insens_tf.files import UnusableFileError, one_line, refuse_code, whole_file
+from insens_tf.files import UnusableFileError, one_line, read_npz, refuse_code, whole_file
 
 __all__ = ["read_state", "write_state"]
 
@@ -60,8 +60,7 @@ def read_state(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            contents = {name: file[name] for name in file.files}
+        contents = read_npz(path)
         if str(contents["format"]) != FORMAT:
             raise ValueError(f"its format is {contents['format']}, not {FORMAT!r}")
         state = _with_arrays(json.loads(str(contents["structure"])), contents)

@@ -1,0 +1,216 @@
+"""`insens-tf analyze`: Insens of images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from insens_tf import files
+from insens_tf.cli.drawing import (
+    ROWS_OF_AN_OVERVIEW,
+    Column,
+    Drawing,
+    count_of_heatmaps,
+    insens_column,
+)
+from insens_tf.cli.frequency import check_frequency_options, frequency_of
+from insens_tf.cli.messages import said_in_one_line, shows_progress
+from insens_tf.cli.options import (
+    channels_option,
+    examples,
+    first_option,
+    frequency_options,
+    image_options,
+    out_option,
+    overwrite_option,
+)
+from insens_tf.cli.reading import layer_names, read_inputs, read_network
+from insens_tf.cli.results import record_of
+
+__all__ = ["analyze"]
+
+# How much of the work a block is: few enough images that little is lost when it is ended, and maps
+# that fit into memory several times, but whole overviews.
+_IMAGES_OF_A_BLOCK = 100
+_BYTES_OF_A_BLOCK = 64 * 2**20
+_PATIENCE_IN_SECONDS = 2.0
+
+
+@click.command(
+    short_help="Draw Insens of images.",
+    epilog=examples(
+        "analyze model.keras digits/ --layer dense --frequency-from train.npz --out maps",
+        "analyze model.keras mnist.npz --first 9 --frequency-from mnist.npz --out maps",
+        "analyze model.keras a.png b.png --frequency-from maps/frequency.npz --out more",
+    ),
+)
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True)
+@click.option(
+    "--layer",
+    "chosen_layers",
+    multiple=True,
+    metavar="NAME|INDEX",
+    help="A hidden layer, by name or by index (see insens-tf layers); repeat it for several. "
+    "Without it: every hidden layer.",
+)
+@frequency_options
+@out_option
+@click.option(
+    "--state",
+    type=click.Choice(["inactive", "active", "all"]),
+    default="inactive",
+    show_default=True,
+    help="Which neurons are summed over.",
+)
+@click.option(
+    "--sensitivity",
+    type=click.Choice(["centre", "activity"]),
+    default="centre",
+    show_default=True,
+    help="What is summed: x - c, or the activity times the switched weights.",
+)
+@image_options
+@first_option
+@channels_option
+@overwrite_option
+@click.option(
+    "--bad-images",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="What to do about pictures that cannot be read: stop before any work, or leave them out, "
+    "name them, and list them in run.json.",
+)
+@click.option("--restart", is_flag=True, help="Begin anew where unfinished results are found.")
+def analyze(
+    model: str,
+    images: tuple[str, ...],
+    chosen_layers: tuple[str, ...],
+    frequency_from: str | None,
+    frequency_key: str | None,
+    out: str,
+    state: str,
+    sensitivity: str,
+    channels: str,
+    overwrite: bool,
+    restart: bool,
+    **options: Any,
+) -> None:
+    """Draw Insens: what in each image keeps a layer's neurons inactive.
+
+    Writes insens.npz, a heatmap for each image and layer (red: brighter keeps the state, blue:
+    darker does, white: 0), and an overview beside the images. --scale, --resize and --grayscale
+    hold for DATA too.
+
+    What is done is kept in DIR.unfinished as it comes: ended at any moment, the same command
+    continues, and the results are the same.
+    """
+    model_path = files.check_model_path(model)
+    files.check_image_paths(images)
+    check_frequency_options(frequency_from, frequency_key)
+    record = record_of(
+        "analyze",
+        model,
+        images,
+        options,
+        frequency_from=frequency_from,
+        frequency_key=frequency_key,
+        state=state,
+        sensitivity=sensitivity,
+    )
+    files.check_resumable(out, replace=overwrite)
+    network = read_network(model_path)
+    names = layer_names(network, chosen_layers) or [layer.name for layer in network.layers]
+    record["layers"] = names
+    inputs = read_inputs(network.model, images, options)
+    inputs.as_pictures(inputs[:1])  # refused now, not after the work
+    record["left_out"] = inputs.left_out
+    settings = _settings({**record, "channels": channels})
+    with files.resumable_results(
+        out, record, settings, replace=overwrite, restart=restart
+    ) as unfinished:
+        (unfinished.folder / "heatmaps").mkdir(exist_ok=True)
+        with said_in_one_line():
+            source = (frequency_from, frequency_key)
+            frequency = frequency_of(unfinished.folder, network, names, source, options)
+        layers = {layer.name: layer for layer in network.layers}
+        columns = {name: insens_column(layers[name]) for name in names}
+        drawing = Drawing(unfinished.folder, inputs, channels)
+        for rows in _blocks(unfinished, inputs, len(columns)):
+            with said_in_one_line():
+                omegas = network.insens(
+                    inputs[rows],
+                    names,
+                    frequency,
+                    state=state,
+                    sensitivity=sensitivity,
+                    progress=False,
+                )
+            maps = {column.key: omegas[name] for name, column in columns.items()}
+            drawing.write(rows, list(columns.values()), maps)
+            unfinished.keep(rows, maps)
+        _write_arrays(unfinished, inputs, columns.values(), network.dtype)
+    click.echo(f"Wrote insens.npz, {count_of_heatmaps(inputs, columns)} and an overview to {out}.")
+
+
+def _settings(record: Mapping[str, Any]) -> dict[str, str]:
+    """Give all that the results depend on, by which a later run knows that it may continue."""
+    model, images, frequency = (record[name] for name in ("model", "images", "frequency_from"))
+    apart = ("program", "version", "model", "images", "frequency_from", "left_out")
+    packages = ("numpy", "tensorflow", "keras")
+    return {
+        **{name: json.dumps(value) for name, value in record.items() if name not in apart},
+        "insens_tf": record["version"],
+        **{name: import_module(name).__version__ for name in packages},
+        **files.fingerprints("model", model),
+        **files.fingerprints("image", *files.check_image_paths(images)),
+        **(files.fingerprints("data", *files.check_image_paths([frequency])) if frequency else {}),
+    }
+
+
+def _blocks(
+    unfinished: files.UnfinishedResults, inputs: files.ModelInputs, layers: int
+) -> Iterator[slice]:
+    """Go through the blocks that are not done, and show how many images are."""
+    bytes_of_an_image = inputs[:1].nbytes * (1 + layers)
+    overviews = min(_IMAGES_OF_A_BLOCK, _BYTES_OF_A_BLOCK // bytes_of_an_image)
+    size = ROWS_OF_AN_OVERVIEW * max(1, overviews // ROWS_OF_AN_OVERVIEW)
+    remaining = unfinished.remaining(len(inputs), size)
+    done = len(inputs) - sum(rows.stop - rows.start for rows in remaining)
+    if done:
+        click.echo(f"Continuing: {done} of {len(inputs)} images were done before.")
+    with tqdm(
+        desc="Insens",
+        unit="image",
+        total=len(inputs),
+        initial=done,
+        delay=_PATIENCE_IN_SECONDS,
+        disable=not shows_progress(),
+    ) as bar:
+        for rows in remaining:
+            yield rows
+            bar.update(rows.stop - rows.start)
+
+
+def _write_arrays(
+    unfinished: files.UnfinishedResults,
+    inputs: files.ModelInputs,
+    columns: Iterable[Column],
+    dtype: np.dtype[Any],
+) -> None:
+    names = np.array(inputs.names)
+    shape = (len(inputs), *inputs[:1].shape[1:])
+    arrays = {
+        "names": files.Parts(names.shape, names.dtype, [names]),
+        "x": files.Parts(shape, np.float32, inputs.batches(_IMAGES_OF_A_BLOCK)),
+    }
+    for column in columns:
+        arrays[column.key] = files.Parts(shape, dtype, unfinished.parts(column.key))
+    files.write_npz(unfinished.folder / "insens.npz", arrays)

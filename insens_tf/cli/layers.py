@@ -1,0 +1,86 @@
+"""`insens-tf layers`: what each layer of a model was read as, and the proof of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from insens_tf import files
+from insens_tf.cli.frequency import frequency_over
+from insens_tf.cli.messages import CommandError, said_in_one_line
+from insens_tf.cli.options import examples, first_option, image_options
+from insens_tf.cli.reading import read_inputs, shape_text
+
+__all__ = ["layers"]
+
+# On so many of the images the model is held against the switched network.
+_IMAGES_OF_THE_PROOF = 256
+
+
+@click.command(
+    short_help="Say what each layer of a model was read as.",
+    epilog=examples(
+        "layers model.keras",
+        "layers model.keras --data test.npz --key x_test --first 1000",
+    ),
+)
+@click.argument("model")
+@click.option(
+    "--data",
+    metavar="IMAGES",
+    help="Images on which to hold the model against the switched network, and over which to count "
+    "how many of the neurons are active.",
+)
+@image_options
+@first_option
+def layers(model: str, data: str | None, **options: Any) -> None:
+    """Say what each layer of MODEL was read as: a hidden layer, linear, refused ...
+
+    And the proof: how much the model and the switched network differ at most, on random inputs and
+    (with --data) on up to 256 images. With --data also the share of neurons that are active for an
+    image, on average. Where a layer cannot be read, the reason and the way out; the exit code is 1.
+    """
+    model_path = files.check_model_path(model)
+    if data is not None:
+        files.check_image_paths([data])
+    loaded = files.load_model(model_path)
+    from insens_tf import SwitchedNetwork, UnreadableModelError, examine
+
+    try:
+        network = SwitchedNetwork(loaded)
+    except UnreadableModelError:
+        with said_in_one_line():
+            report = examine(loaded)
+        click.echo(str(report))
+        names = ", ".join(layer.name for layer in report.refused)
+        first = report.refused[0].refusal
+        raise CommandError(f"model {model} cannot be read, for {names}: {first}") from None
+    inputs = None if data is None else read_inputs(loaded, [data], options)
+    with said_in_one_line():
+        click.echo(str(network.report(None if inputs is None else inputs[:_IMAGES_OF_THE_PROOF])))
+    if inputs is not None:
+        click.echo("\n" + _active_shares(network, inputs))
+
+
+def _active_shares(network: Any, inputs: files.ModelInputs) -> str:
+    """Return, as a table, the share of each hidden layer's neurons that are active."""
+    import tabulate
+
+    with said_in_one_line():
+        frequency = frequency_over(network, inputs, None)
+    rows = [
+        [one.name, shape_text(one.shape), one.neurons, f"{frequency[one.name].mean():.1%}"]
+        for one in network.layers
+    ]
+    neurons = sum(layer.neurons for layer in network.layers)
+    if neurons:
+        active = sum(int(count.sum()) for count in frequency.counts.values())
+        share = f"{active / (frequency.samples * neurons):.1%}"
+        rows.append(["all hidden layers", "", neurons, share])
+    return tabulate.tabulate(
+        rows,
+        ["hidden layer", "shape", "neurons", "active"],
+        colalign=("left", "left", "right", "right"),
+        disable_numparse=True,
+    )

@@ -1,0 +1,45 @@
+"""Models, images and data from files, and results into files, whole or not at all.
+
+Reading says no early and in one sentence: every problem with a file is an `UnusableFileError` whose
+text names the file, what was expected, what came and the way out. TensorFlow is imported only where
+a model is loaded, so that a wrong path is reported at once.
+"""
+
+from insens_tf.files.arrays import Parts, npz_names, read_npy, read_npz, write_npz
+from insens_tf.files.errors import UnusableFileError, one_line
+from insens_tf.files.images import Images, check_image_paths, read_images
+from insens_tf.files.inputs import ModelInputs, fit_to_model, scale_names
+from insens_tf.files.models import begins_with_scaling, check_model_path, load_model, refuse_code
+from insens_tf.files.results import results_folder, whole_file
+from insens_tf.files.unfinished import (
+    UnfinishedResults,
+    check_resumable,
+    fingerprints,
+    resumable_results,
+)
+
+__all__ = [
+    "Images",
+    "ModelInputs",
+    "Parts",
+    "UnfinishedResults",
+    "UnusableFileError",
+    "begins_with_scaling",
+    "check_image_paths",
+    "check_model_path",
+    "check_resumable",
+    "fingerprints",
+    "fit_to_model",
+    "load_model",
+    "npz_names",
+    "one_line",
+    "read_images",
+    "read_npy",
+    "read_npz",
+    "refuse_code",
+    "results_folder",
+    "resumable_results",
+    "scale_names",
+    "whole_file",
+    "write_npz",
+]

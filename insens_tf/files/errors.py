@@ -1,0 +1,63 @@
+"""What is wrong with a file, said in one sentence that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["UnusableFileError", "neighbours", "one_line", "reading", "writing"]
+
+
+class UnusableFileError(ValueError):
+    """A file or folder that cannot be read as what it is meant to be, or cannot be written."""
+
+
+def one_line(message: object, limit: int = 400) -> str:
+    """Fold a message of any length and form into one line of at most `limit` characters."""
+    line = " ".join(str(message).split())
+    return line if len(line) <= limit else line[: limit - 4].rstrip() + " ..."
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on a damaged file into one sentence that names the file."""
+    try:
+        yield
+    except UnusableFileError:
+        raise
+    except MemoryError as error:
+        raise UnusableFileError(f"{what} {path} is too large for this machine's memory") from error
+    except PermissionError as error:
+        raise UnusableFileError(
+            f"{what} {path} may not be read: {error.strerror}; check its permissions"
+        ) from error
+    except Exception as error:
+        raise UnusableFileError(
+            f"{what} {path} cannot be read: {one_line(error, 200) or type(error).__name__}"
+        ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn whatever the operating system refuses into one sentence that names the file."""
+    try:
+        yield
+    except UnusableFileError:
+        raise
+    except OSError as error:
+        raise UnusableFileError(
+            f"{path} cannot be written: {error.strerror or one_line(error, 200)}"
+        ) from error
+
+
+def neighbours(path: Path) -> str:
+    """Name files next to a missing one that its name may have been meant for."""
+    import difflib
+
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f" (there is no folder {path.parent} either)"
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f" (did you mean {path.parent / close[0]}?)" if close else ""

@@ -1,0 +1,234 @@
+"""Images as they are in files: pictures, folders of them, arrays."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insens_tf.files.arrays import npz_names, read_npy, read_npz
+from insens_tf.files.errors import UnusableFileError, neighbours, reading
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+__all__ = ["Images", "check_image_paths", "read_images"]
+
+_PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
+_ARRAY_ENDINGS = (".npy", ".npz")
+_IMAGE_FORMS = "PNG or JPEG files, a folder of them, or one .npy or .npz file"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as they are in the files, before they are fitted to a model.
+
+    Attributes
+    ----------
+    arrays : numpy.ndarray or list of numpy.ndarray
+        One array of any rank, as stored; or one array (height, width, channels) a picture file.
+    names : tuple of str or None
+        The names of the picture files; None for an array.
+    source : str
+        Where they came from, in words.
+    left_out : mapping of str to str
+        The paths of pictures that could not be read, and why.
+    """
+
+    arrays: NDArray[Any] | list[NDArray[Any]]
+    names: tuple[str, ...] | None
+    source: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_image_paths(paths: Sequence[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    """Check, without reading them, that paths can be images.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        One `.npy` or `.npz` file, or picture files only, folders replaced by the pictures in them.
+
+    Raises
+    ------
+    UnusableFileError
+        If a path does not exist or is of another form, a folder holds no picture, or arrays and
+        pictures are mixed.
+    """
+    if not paths:
+        raise UnusableFileError(f"no images given; expected {_IMAGE_FORMS}")
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise UnusableFileError(
+                f"images {path} do not exist; expected {_IMAGE_FORMS}{neighbours(path)}"
+            )
+        if path.is_dir():
+            found += _pictures_in(path)
+        elif path.suffix.lower() in _PICTURE_ENDINGS + _ARRAY_ENDINGS:
+            found.append(path)
+        else:
+            raise UnusableFileError(
+                f"images {path} end in {path.suffix or 'nothing'!r}; expected {_IMAGE_FORMS}"
+            )
+    if len(found) > 1 and any(path.suffix.lower() in _ARRAY_ENDINGS for path in found):
+        raise UnusableFileError(
+            f"images are {len(found)} files with arrays among them; expected {_IMAGE_FORMS}"
+        )
+    return tuple(found)
+
+
+def read_images(
+    paths: Sequence[str | os.PathLike[str]],
+    key: str | None = None,
+    usual_keys: Sequence[str] = ("x_test", "x"),
+    *,
+    leave_out_bad: bool = False,
+) -> Images:
+    """Read images from PNG or JPEG files, folders of them, or one `.npy` or `.npz` file.
+
+    Folders are read in natural order (2.png before 10.png), without subfolders and hidden files.
+    Pictures are turned as their EXIF orientation says, palettes resolved, and fully opaque alpha
+    channels dropped. Nothing is unpickled.
+
+    Parameters
+    ----------
+    paths : sequence of str or path
+    key : str, optional
+        The array to take from an `.npz` file.
+    usual_keys : sequence of str
+        Without `key`, the first of these that the `.npz` file holds is taken, and otherwise its
+        only array.
+    leave_out_bad : bool
+        Leave out pictures that cannot be read, and say which.
+
+    Returns
+    -------
+    Images
+
+    Raises
+    ------
+    UnusableFileError
+        If a file is missing, damaged, no image, larger than Pillow's limit against decompression
+        bombs, has colours that are not defined without a choice (transparency, CMYK), or it is not
+        clear which array of an `.npz` is meant.
+    """
+    files = check_image_paths(paths)
+    if files[0].suffix.lower() in _ARRAY_ENDINGS:
+        return _read_array(files[0], key, usual_keys)
+    if key is not None:
+        raise UnusableFileError(
+            f"key {key!r} names an array of an .npz file, and {files[0]} is none"
+        )
+    pictures: list[NDArray[Any]] = []
+    names: list[str] = []
+    left_out: dict[str, str] = {}
+    for path in files:
+        try:
+            pictures.append(_read_picture(path))
+            names.append(path.name)
+        except UnusableFileError as error:
+            if not leave_out_bad:
+                raise
+            left_out[str(path)] = str(error)
+    source = str(paths[0]) if len(paths) == 1 else f"{len(paths)} paths"
+    return Images(pictures, tuple(names), source, left_out)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    with reading(folder, "images"):
+        pictures = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in _PICTURE_ENDINGS
+            and not path.name.startswith(".")
+            and path.is_file()
+        ]
+    if not pictures:
+        raise UnusableFileError(
+            f"images folder {folder} holds no PNG or JPEG file itself (subfolders are not searched)"
+        )
+    return sorted(pictures, key=lambda path: _natural_order(path.name))
+
+
+def _natural_order(name: str) -> list[tuple[bool, int, str]]:
+    return [
+        (part.isdigit(), int(part) if part.isdigit() else 0, part)
+        for part in re.split(r"([0-9]+)", name)
+    ]
+
+
+def _read_picture(path: Path) -> NDArray[Any]:
+    from PIL import Image, ImageOps
+
+    with reading(path, "image"), Image.open(path, formats=("PNG", "JPEG")) as opened:
+        width, height = opened.size
+        # Pillow refuses what is twice as large, and only warns of this.
+        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+            raise UnusableFileError(
+                f"image {path} is of {height} x {width} pixels, more than the "
+                f"{Image.MAX_IMAGE_PIXELS:,} beyond which Pillow takes a picture for a "
+                "decompression bomb; shrink it first"
+            )
+        opened.load()
+        return _picture_array(ImageOps.exif_transpose(opened), path)
+
+
+def _picture_array(image: PillowImage, path: Path) -> NDArray[Any]:
+    if image.mode == "P" or "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode == "1":
+        image = image.convert("L")
+    pixels = np.asarray(image)
+    if image.mode in ("RGBA", "LA"):
+        if pixels[..., -1].min() < 255:
+            raise UnusableFileError(
+                f"image {path} is transparent in places, so its colours depend on a background; "
+                "flatten it first"
+            )
+        pixels = pixels[..., :-1]
+    elif image.mode == "I" or image.mode.startswith("I;16"):
+        # Pillow has shown PNGs of 16 bits a pixel under both modes.
+        pixels = pixels.astype(np.uint16)
+    elif image.mode not in ("L", "RGB"):
+        raise UnusableFileError(
+            f"image {path} is of the colour mode {image.mode}; expected grey or RGB, so convert it "
+            "first"
+        )
+    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+
+
+def _read_array(path: Path, key: str | None, usual_keys: Sequence[str]) -> Images:
+    with reading(path, "images"):
+        if path.suffix.lower() == ".npy":
+            if key is not None:
+                raise UnusableFileError(
+                    f"key {key!r} names an array of an .npz file, and {path} is none"
+                )
+            return Images(read_npy(path), None, path.name)
+        chosen = _choose_key(path, npz_names(path), key, usual_keys)
+        return Images(read_npz(path, [chosen])[chosen], None, f"{path.name} ({chosen})")
+
+
+def _choose_key(
+    path: Path, names: Sequence[str], key: str | None, usual_keys: Sequence[str]
+) -> str:
+    held = ", ".join(names) or "nothing"
+    if key is not None:
+        if key not in names:
+            raise UnusableFileError(f"{path} holds no array {key!r}; it holds {held}")
+        return key
+    for usual in usual_keys:
+        if usual in names:
+            return usual
+    if len(names) == 1:
+        return names[0]
+    raise UnusableFileError(
+        f"{path} holds {held}, and which of them are the images is not clear; name the array's key"
+    )

@@ -145,6 +145,29 @@ def _growth(rows: list[Row]) -> list[Row]:
     ]
 
 
+def _architectures(rows: list[Row]) -> list[Row]:
+    return [
+        {
+            "network": row["network"],
+            "layers": row["layers"],
+            "hidden": row["hidden"],
+            "neurons": number(row["neurons"]),
+            "output off by": f"{row['output_error']:.1e}",
+            "w off by": f"{row['weights_error']:.1e}",
+            "Insens off by": f"{row['insens_error']:.1e}",
+            "Insens of": row["layer"],
+            "way": row["way"],
+            "ms / input": number(row["milliseconds"]),
+            "extra memory": "not known" if row["memory"] is None else readable_size(row["memory"]),
+        }
+        for row in rows
+    ]
+
+
+def _refused(rows: list[Row]) -> list[Row]:
+    return [{"network": row["network"], "refused with": row["refused"]} for row in rows]
+
+
 SECTIONS: dict[str, tuple[str, Callable[[list[Row]], list[Row]]]] = {
     "works": ("Against IG64", _against_unit),
     "other_yardsticks": ("Against other yardsticks", _against_others),
@@ -154,6 +177,8 @@ SECTIONS: dict[str, tuple[str, Callable[[list[Row]], list[Row]]]] = {
     "size": ("How cost grows with the input's size", _growth),
     "width": ("How cost grows with the width", _growth),
     "depth": ("How cost grows with the depth", _growth),
+    "architectures": ("Real architectures against automatic differentiation", _architectures),
+    "refused": ("What cannot be read", _refused),
 }
 """The tables that a record may hold: title, and what turns its rows into cells by column."""
 

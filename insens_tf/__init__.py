@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     )
     from insens_tf.estimate import InsensEstimate
     from insens_tf.layers import HiddenLayer
-    from insens_tf.network import SwitchedNetwork
+    from insens_tf.network import SwitchedNetwork, examine
     from insens_tf.plan import Plan
     from insens_tf.projections import Projection
+    from insens_tf.report import Report
 
 __all__ = [
     "ActivationFrequency",
@@ -30,11 +31,13 @@ __all__ = [
     "NoHiddenLayerError",
     "Plan",
     "Projection",
+    "Report",
     "SwitchedNetwork",
     "UnfittedWarning",
     "UnreadableModelError",
     "__version__",
     "create_analyzer",
+    "examine",
 ]
 
 __version__ = "0.1.0"
@@ -48,10 +51,12 @@ _MODULES = {
     "NoHiddenLayerError": "errors",
     "Plan": "plan",
     "Projection": "projections",
+    "Report": "report",
     "SwitchedNetwork": "network",
     "UnfittedWarning": "analyzer",
     "UnreadableModelError": "errors",
     "create_analyzer": "analyzer",
+    "examine": "network",
 }
 
 

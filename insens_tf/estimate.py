@@ -24,7 +24,7 @@ import tensorflow as tf
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.insens import STATES, Passes
+from insens_tf.insens import STATES, Passes, warn_of_vanished_squares
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms.probes import PASSES, pushed_squares
 
@@ -146,10 +146,12 @@ class Estimator:
             for _ in self._layers
         ]
         for rows in slices(len(x), self._inputs_at_a_time):
-            terms = [
-                STATES[state](activity) * activity * (1.0 if frequency is None else frequency)
-                for activity, frequency in zip(self._passes.activities(x[rows]), frequencies)
-            ]
+            # What is infinite here, 0 times infinity too, is reported with the map.
+            with np.errstate(invalid="ignore"):
+                terms = [
+                    STATES[state](activity) * activity * (1.0 if frequency is None else frequency)
+                    for activity, frequency in zip(self._passes.activities(x[rows]), frequencies)
+                ]
             found = self._maps_and_errors(x[rows], terms, sizes, seed, advance)
             for estimate, (omega, error) in zip(estimates, found):
                 estimate.omega[rows], estimate.standard_error[rows] = omega, error
@@ -165,6 +167,9 @@ class Estimator:
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return omega and standard error of each layer, for inputs that fit the budget at once."""
         squares = self._squares_of_groups(x, sizes, seed, advance)
+        for layer, of_layer, squares_of_layer in zip(self._layers, terms, squares):
+            backward = partial(self._passes.backward[layer], x)
+            warn_of_vanished_squares(layer, of_layer, squares_of_layer.sum(axis=0), backward)
         return [
             map_and_error(
                 of_layer, squares_of_layer, sizes, partial(self._passes.backward[layer], x)
@@ -212,8 +217,10 @@ def map_and_error(
     """
     probes = sum(sizes)
     total = squares.sum(axis=0)
-    # A neuron with w = 0 has no centre and adds nothing.
-    carries = total > 0
+    # A neuron with w = 0 has no centre and adds nothing. One whose squares are too large for the
+    # dtype is not to pass for such a neuron.
+    total = np.where(np.isfinite(total), total, np.nan)
+    carries = total != 0
     scale = np.divide((probes - 2) * terms, total, out=np.zeros(total.shape), where=carries)
     omega = backward(scale)
     variance = np.zeros(omega.shape)

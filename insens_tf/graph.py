@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from insens_tf.errors import UnreadableModelError
+
 __all__ = [
     "ELEMENT_WORK",
     "POINTWISE",
@@ -34,13 +36,16 @@ __all__ = [
     "Graph",
     "Input",
     "Locality",
+    "LocallyConnected",
     "Matrix",
     "MaxPooling",
     "Operation",
     "OutputActivation",
     "Permutation",
     "Pooling",
+    "RatioGate",
     "ReceptiveField",
+    "Refused",
     "Resampling",
     "Reshape",
     "TransposedConvolution",
@@ -159,7 +164,7 @@ class Operation(ABC):
     @property
     def size(self) -> int:
         """The number of elements of its value for one input."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def work(self, rows: int) -> float:
         """Return about how long it takes to evaluate it for one of `rows` inputs at a time.
@@ -185,7 +190,8 @@ class Operation(ABC):
         """
 
         def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
-            operands = [tf.repeat(value, tf.shape(gradient)[0], axis=0) for value in values]
+            count = tf.shape(gradient)[0]
+            operands = [tf.broadcast_to(value, (count, *value.shape[1:])) for value in values]
             with tf.GradientTape() as tape:
                 tape.watch(operands)
                 result = self(*operands)
@@ -274,6 +280,8 @@ class Convolution(Operation):
 
     @property
     def locality(self) -> Locality:
+        if not self._begins_as_documented:
+            return WHOLE
         sizes = tuple(self.kernel.shape)[: len(self.strides)]
         return Locality(
             tuple(
@@ -283,6 +291,19 @@ class Convolution(Operation):
                 )
             )
         )
+
+    @property
+    def _begins_as_documented(self) -> bool:
+        """Whether its windows are where they are told to be.
+
+        Over three axes TensorFlow has "same" padding begin elsewhere where strides are longer.
+        """
+        sizes = tuple(self.kernel.shape)[: len(self.strides)]
+        longer = any(
+            stride > (size - 1) * dilation + 1
+            for size, stride, dilation in zip(sizes, self.strides, self.dilation)
+        )
+        return len(self.strides) < 3 or self.padding == "valid" or not longer
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         if self.strides != (1, 1) or self.groups > 1 or self.operand_shape[-1] < FEW_CHANNELS:
@@ -302,7 +323,7 @@ class Convolution(Operation):
         ]
 
     def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
-        if self.groups > 1:
+        if self.groups > 1 or not self._begins_as_documented:
             return super().rows(elements, *values)
         *positions, filters = tf.unstack(tf.unravel_index(elements, self.shape))
         # Each row is a filter's weights, put where its neuron sees, and 0 elsewhere.
@@ -395,6 +416,40 @@ class DepthwiseConvolution(Operation):
 
 
 @dataclass(frozen=True, eq=False)
+class LocallyConnected(Operation):
+    """A convolution of any rank with a kernel of its own at every position, without padding.
+
+    `kernel` is (positions, elements of a window, filters).
+    """
+
+    kernel: Any
+    bias: Any | None
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    operand_shape: tuple[int, ...]
+
+    @property
+    def locality(self) -> Locality:
+        return Locality(tuple(map(Window, self.window, self.strides)))
+
+    def work(self, rows: int) -> float:
+        return super().work(rows) + CONVOLUTION_WORK * math.prod(self.kernel.shape)
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        elements = np.arange(math.prod(self.operand_shape)).reshape(self.operand_shape)
+        seen = np.lib.stride_tricks.sliding_window_view(
+            elements, (*self.window, self.operand_shape[-1])
+        )
+        seen = seen[tuple(slice(None, None, stride) for stride in self.strides)]
+        seen = seen.reshape(self.kernel.shape[0], self.kernel.shape[1])
+        windows = tf.gather(tf.reshape(value, (-1, elements.size)), seen, axis=1)
+        result = tf.einsum("npe,pef->npf", windows, tf.convert_to_tensor(self.kernel))
+        result = self.of_known_shape(result)
+        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+
+
+@dataclass(frozen=True, eq=False)
 class TransposedConvolution(Operation):
     """A convolution the other way round, of any rank; `kernel` is (sizes ..., filters, channels).
 
@@ -443,6 +498,10 @@ class BatchNormalization(Operation):
         factor = tf.math.rsqrt(tf.convert_to_tensor(self.variance) + self.epsilon)
         return factor if self.scale is None else factor * tf.convert_to_tensor(self.scale)
 
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        factor = self.factor()
+        return lambda gradient: [gradient * factor]
+
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         factor = self.factor()
@@ -460,6 +519,9 @@ class Add(Operation):
     def locality(self) -> Locality:
         return POINTWISE
 
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        return lambda gradient: [gradient] * len(values)
+
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         return tf.add_n(values)
 
@@ -472,6 +534,10 @@ class Concatenate(Operation):
     def locality(self) -> Locality:
         return POINTWISE
 
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        channels = [value.shape[-1] for value in values]
+        return lambda gradient: tf.split(gradient, channels, axis=-1)
+
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         return tf.concat(values, axis=-1)
 
@@ -480,13 +546,14 @@ class Concatenate(Operation):
 class Gate(Operation):
     """A piecewise linear activation: each element scaled by the slope of the piece it lies on.
 
-    The pieces are `negative_slope * v` for v <= 0, `v` above, and the constant `ceiling` from there
-    on. With the state held, a gate is the product with `slope`, so that is all its gradient is: at
-    exactly 0 a neuron is inactive.
+    The pieces are `negative_slope * v` for v <= 0, `v + jump` above, and the constant `ceiling +
+    jump` from `ceiling` on. With the state held, a gate is the product with `slope`, so that is all
+    its gradient is: at exactly 0 a neuron is inactive.
     """
 
     negative_slope: Any = 0.0
     ceiling: float | None = None
+    jump: float = 0.0
 
     @property
     def locality(self) -> Locality:
@@ -505,16 +572,42 @@ class Gate(Operation):
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
-        slope = self.negative_slope
-        if self.ceiling is None and isinstance(slope, float) and slope == 0.0:
+        slope, jumps = self.negative_slope, self.ceiling is not None or self.jump != 0
+        if not jumps and isinstance(slope, float) and slope == 0.0:
             # Its gradient at 0 is 0 too, and it is three times as fast.
             return tf.nn.relu(value)
-        # A saturated neuron has slope 0 and an offset; elsewhere the piece goes through 0.
         result = tf.stop_gradient(self.slope(value)) * value
+        return result + tf.stop_gradient(self._offset(value)) if jumps else result
+
+    def _offset(self, value: tf.Tensor) -> tf.Tensor:
+        """Return what each element's piece is at 0, if it were as long."""
+        above = tf.fill(tf.shape(value), tf.cast(self.jump, value.dtype))
         if self.ceiling is not None:
-            saturated = tf.stop_gradient(value) >= self.ceiling
-            result += tf.where(saturated, tf.cast(self.ceiling, value.dtype), tf.zeros_like(value))
-        return result
+            saturated = tf.cast(self.ceiling + self.jump, value.dtype)
+            above = tf.where(value >= self.ceiling, saturated, above)
+        return tf.where(value > 0, above, tf.zeros_like(value))
+
+
+@dataclass(frozen=True, eq=False)
+class RatioGate(Gate):
+    """A smooth activation as a gate: each element scaled by activity out over activity in.
+
+    Held fixed, as a gate's slope is, so that v = x w + b is exact; w is no derivative then. The
+    function is 0 at 0, where the ratio is its slope.
+    """
+
+    function: Callable[[tf.Tensor], tf.Tensor] = tf.identity
+    slope_at_zero: float = 1.0
+
+    def slope(self, value: tf.Tensor) -> tf.Tensor:
+        at_zero = tf.equal(value, 0)
+        divisor = tf.where(at_zero, tf.ones_like(value), value)
+        ratio = self.function(divisor) / divisor
+        return tf.where(at_zero, tf.cast(self.slope_at_zero, value.dtype), ratio)
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        return tf.stop_gradient(self.slope(value)) * value
 
 
 @dataclass(frozen=True, eq=False)
@@ -541,6 +634,9 @@ class MaxPooling(Pooling):
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
+        if {*self.window, *self.strides} == {1}:
+            # The derivative of TensorFlow's gradient, compiled, is 0 here for several inputs.
+            return tf.identity(value)
         padding = self.padding.upper()
         if len(self.window) == 2:
             return tf.nn.max_pool2d(value, self.window, self.strides, padding)
@@ -677,9 +773,21 @@ class OutputActivation(Operation):
     """An activation that is not piecewise linear, looked through at the output only."""
 
     activation: str
+    function: Callable[[tf.Tensor], tf.Tensor]
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
-        raise AssertionError("an output activation is looked through")
+        (value,) = values
+        return self.function(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Refused(Operation):
+    """Where a layer would be that cannot be read, never evaluated: the reason."""
+
+    reason: UnreadableModelError
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        raise self.reason
 
 
 class Graph:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +16,14 @@ from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms import Way
 
-__all__ = ["SENSITIVITIES", "STATES", "Insens", "Passes", "checked_frequency"]
+__all__ = [
+    "SENSITIVITIES",
+    "STATES",
+    "Insens",
+    "Passes",
+    "checked_frequency",
+    "warn_of_vanished_squares",
+]
 
 STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "inactive": lambda activity: activity <= 0,
@@ -113,9 +121,16 @@ class Insens:
                 STATES[state](activity) * (1.0 if frequency is None else frequency)
                 for activity, frequency in zip(activities, frequencies)
             ]
-            terms = [activity * weight for activity, weight in zip(activities, weights)]
+            # What is infinite here, 0 times infinity too, is reported with the map.
+            with np.errstate(invalid="ignore"):
+                terms = [activity * weight for activity, weight in zip(activities, weights)]
             if sensitivity == "centre":
                 norms = self._norms(part, weights, row_norms, advance)
+                for layer, term, norm in zip(self._layers, terms, norms):
+                    backward = partial(self._passes.backward[layer], part)
+                    warn_of_vanished_squares(layer, term, norm, backward)
+                # A neuron with w = 0 has no centre and adds nothing: divided by infinity, it does.
+                norms = [np.where(norm == 0, np.inf, norm) for norm in norms]
                 terms = [term / norm for term, norm in zip(terms, norms)]
             else:
                 advance(len(part))
@@ -130,7 +145,10 @@ class Insens:
         row_norms: Sequence[Way],
         advance: Callable[[float], None],
     ) -> list[np.ndarray]:
-        """Return w w of each layer's neurons whose weight is not 0, and infinity elsewhere."""
+        """Return w w of each layer's neurons whose weight is not 0, and infinity elsewhere.
+
+        One that is too large for the dtype is NaN, not to pass for one that is not needed.
+        """
         needed = {layer.position: weight != 0 for layer, weight in zip(self._layers, weights)}
         total = sum(int(mask.sum()) for mask in needed.values())
         norms: dict[int, np.ndarray] = {}
@@ -138,11 +156,46 @@ class Insens:
             mine = {position: needed[position] for position in way.positions}
             share = len(x) * sum(int(mask.sum()) for mask in mine.values()) / max(1, total)
             norms |= way(x, mine, _scaled(advance, share))
-        # A neuron with w = 0 has no centre and adds nothing: divided by infinity, it does.
         return [
-            np.where(mask & (norms[position] > 0), norms[position], np.inf)
-            for position, mask in needed.items()
+            np.where(mask, _or_nan(norms[position]), np.inf) for position, mask in needed.items()
         ]
+
+
+def warn_of_vanished_squares(
+    layer: HiddenLayer,
+    terms: np.ndarray,
+    squares: np.ndarray,
+    backward: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Warn if neurons pass for such with w = 0 only because w w is too small for the dtype.
+
+    Parameters
+    ----------
+    layer : HiddenLayer
+    terms : numpy.ndarray, shape (n, *layer shape)
+        What each neuron's w / (w w) is multiplied by.
+    squares : numpy.ndarray, shape (n, *layer shape)
+        Each neuron's w w, or about it.
+    backward : callable
+        From a number a neuron to the sum over neurons of number * w, (n, *input_shape).
+    """
+    limits = np.finfo(squares.dtype)
+    vanished = (terms != 0) & (squares < limits.tiny / limits.eps)
+    # Only if all of these have w = 0 is any sum of them 0. Different numbers keep one from
+    # cancelling another.
+    numbers = 1 + np.arange(vanished[0].size).reshape(vanished.shape[1:]) / vanished[0].size
+    if vanished.any() and backward(vanished * numbers).any():
+        warnings.warn(
+            f"layer {layer.name!r}: some neurons' switched weights are so small that their squares "
+            f"are lost in {squares.dtype}, and so are their parts of Insens; rebuild the model in "
+            "float64",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _or_nan(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isinf(values), np.nan, values)
 
 
 def _scaled(advance: Callable[[float], None], share: float) -> Callable[[float], None]:
@@ -194,11 +247,14 @@ def checked_frequency(
     checked: list[np.ndarray | None] = []
     for layer, values in zip(layers, given):
         try:
-            array = np.asarray(values, np.float64)
+            array = np.asarray(values)
+            if array.dtype.kind not in "buif":
+                raise TypeError(f"{array.dtype} is no dtype of real numbers")
+            array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"frequency of layer {layer.name!r}: expected numbers of shape {layer.shape}, came "
-                f"{type(values).__name__}; use what activation_frequency returns"
+                f"{type(values).__name__} ({error}); use what activation_frequency returns"
             ) from error
         if array.shape != layer.shape:
             raise ValueError(

@@ -16,12 +16,12 @@ __all__ = ["HiddenLayer", "Layers"]
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """A layer of neurons whose activity a ReLU (or its kin) gates; or the output layer.
+    """A layer of neurons whose activity a ReLU (or its kin) gates; or an output layer.
 
     Attributes
     ----------
     index : int or None
-        Its place among the network's hidden layers; None for the output layer.
+        Its place among the network's hidden layers; None for an output layer.
     name : str
         The Keras layer that computes the activity.
     shape : tuple of int
@@ -45,13 +45,13 @@ class HiddenLayer:
 
 
 class Layers:
-    """The hidden layers of a network, in order, its output layer, and who is meant by a name."""
+    """The hidden layers of a network, in order, its output layers, and who is meant by a name."""
 
     def __init__(self, reading: Reading) -> None:
-        self._keras_layers = reading.keras_layers
+        self.keras_layers = reading.keras_layers
         graph = reading.graph
         gates: dict[int, list[str]] = {}
-        for position in graph.ancestors([reading.output]):
+        for position in graph.ancestors(reading.outputs):
             operation = graph.operations[position]
             if isinstance(operation, Gate):
                 gates.setdefault(operation.operands[0], []).append(operation.name)
@@ -65,13 +65,15 @@ class Layers:
             aliases = tuple(gate for gate in gates[position] if gate != name)
             shape = graph.operations[position].shape
             self.hidden += (HiddenLayer(len(self.hidden), unique, shape, position, aliases),)
-        last = graph.operations[reading.output]
-        after = tuple(
-            operation.name
-            for operation in graph.operations
-            if reading.output in operation.operands and operation.name != last.name
-        )
-        self.output = HiddenLayer(None, last.name, last.shape, reading.output, after)
+        self.outputs: tuple[HiddenLayer, ...] = ()
+        for position in reading.outputs:
+            last = graph.operations[position]
+            after = tuple(
+                operation.name
+                for operation in graph.operations
+                if position in operation.operands and operation.name != last.name
+            )
+            self.outputs += (HiddenLayer(None, last.name, last.shape, position, after),)
 
     def find(self, layer: Any, *, output: bool = False) -> HiddenLayer:
         """Return the layer that is meant.
@@ -82,14 +84,14 @@ class Layers:
             A name, an index into the hidden layers, one of them, or a layer of the Keras model: of
             a convolution and the ReLU layer after it, either.
         output : bool
-            Whether the output layer may be meant too.
+            Whether an output layer may be meant too.
 
         Raises
         ------
         ValueError
             If there is no such layer; the message lists those there are.
         """
-        candidates = self.hidden + ((self.output,) if output else ())
+        candidates = self.hidden + (self.outputs if output else ())
         there_are = "; ".join(
             f"{'output' if one.index is None else one.index} {one.name!r} {one.shape}"
             for one in candidates
@@ -105,8 +107,8 @@ class Layers:
             raise ValueError(f"layer={layer} is out of range; {there_are}")
         if isinstance(layer, str):
             name = layer
-        elif any(layer is known for known in self._keras_layers.values()):
-            name = next(key for key, known in self._keras_layers.items() if known is layer)
+        elif any(layer is known for known in self.keras_layers.values()):
+            name = next(key for key, known in self.keras_layers.items() if known is layer)
         else:
             raise ValueError(f"layer={layer!r} is not known; {there_are}")
         for one in candidates:
@@ -118,11 +120,11 @@ class Layers:
         if len(meant) > 1:
             names = ", ".join(repr(one.name) for one in meant)
             raise ValueError(f"layer={name!r} is used more than once; name one of {names}")
-        if name == self.output.name or name in self.output.aliases:
+        if any(name == one.name or name in one.aliases for one in self.outputs):
             raise ValueError(
-                f"layer={name!r} is the output layer, which is no hidden layer; {there_are}"
+                f"layer={name!r} is an output layer, which is no hidden layer; {there_are}"
             )
-        if name in self._keras_layers:
+        if name in self.keras_layers:
             raise ValueError(
                 f"layer={name!r} has no neurons that a ReLU gates directly; {there_are}"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCoun
 from insens_tf.chunks import at_a_time, readable_size, slices
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
+from insens_tf.finiteness import FiniteWeights, is_finite, too_large
 from insens_tf.insens import SENSITIVITIES, STATES, Insens, checked_frequency
 from insens_tf.layers import HiddenLayer, Layers
 from insens_tf.plan import Plan, expected_needed, plan
@@ -26,11 +28,12 @@ from insens_tf.projections import (
     iterate_projections,
     project,
 )
-from insens_tf.reading import read
+from insens_tf.reading import read, read_what_can_be
+from insens_tf.report import Report, proof, random_inputs, reported_layers
 from insens_tf.row_norms import WAYS, Choice, Way, choose
 from insens_tf.switched_weights import SwitchedWeights
 
-__all__ = ["SwitchedNetwork"]
+__all__ = ["SwitchedNetwork", "examine"]
 
 # Work that is done sooner shows no progress bar.
 PATIENCE_IN_SECONDS = 2.0
@@ -45,16 +48,20 @@ class SwitchedNetwork:
     ----------
     model : Keras model
         Sequential or functional, built, piecewise linear but for what its output goes through (a
-        softmax), with one input and one output.
+        softmax), with one input.
     memory_budget : int
         In bytes, how much the arrays of one call may take beyond its results.
+    smooth_activations : {None, "ratio"}
+        "ratio" reads swish (silu), gelu, tanh, elu, selu, softsign and mish as gates: each neuron
+        scaled by activity out over activity in, f(v)/v, held fixed. Then v = x w + b is exact, but
+        w is no derivative. None refuses them anywhere but at the output.
 
     Attributes
     ----------
     layers : tuple of HiddenLayer
         The hidden layers in order.
-    output : HiddenLayer
-        The output layer: its activity are the logits.
+    outputs : tuple of HiddenLayer
+        The output layers, most often one: their activities are the logits.
     input_shape : tuple of int
         The shape of one input.
     dtype : numpy.dtype
@@ -77,12 +84,20 @@ class SwitchedNetwork:
     "State Sensitivity for Deep Neural Network Interpretability", under review at ICLR 2020.
     """
 
-    def __init__(self, model: Any, *, memory_budget: int = 512 * 2**20) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        memory_budget: int = 512 * 2**20,
+        smooth_activations: str | None = None,
+    ) -> None:
         if not isinstance(memory_budget, (int, np.integer)) or memory_budget < 2**20:
             raise ValueError(
                 f"memory_budget={memory_budget!r}: expected a number of bytes, at least 2**20"
             )
-        reading = read(model)
+        if smooth_activations is not None:
+            _one_of("smooth_activations", smooth_activations, ("ratio",))
+        reading = self._reading = read(model, smooth_activations)
         self.model = model
         self.memory_budget = int(memory_budget)
         # Insens holds activities and maps while a way computes their norms.
@@ -91,15 +106,62 @@ class SwitchedNetwork:
         self._graph = reading.graph
         self._found = Layers(reading)
         self.layers = self._found.hidden
-        self.output = self._found.output
+        self.outputs = self._found.outputs
         self.input_shape = self._graph.input_shape
         self.dtype = np.dtype(self._graph.dtype.as_numpy_dtype)
+        self._finite_weights = FiniteWeights(self._found.keras_layers)
         self._compiled: dict[Any, Any] = {}
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         layers = ", ".join(f"{layer.name}{layer.shape}" for layer in self.layers)
-        output = f"{self.output.name}{self.output.shape}"
-        return f"SwitchedNetwork(input {self.input_shape}; hidden {layers}; output {output})"
+        outputs = ", ".join(f"{output.name}{output.shape}" for output in self.outputs)
+        return f"SwitchedNetwork(input {self.input_shape}; hidden {layers}; output {outputs})"
+
+    def report(self, x: Any = None) -> Report:
+        """Return what each layer was read as, and the proof that the whole is the model.
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape), optional
+            Inputs on which to hold the model against the switched network, besides random ones.
+
+        Returns
+        -------
+        Report
+            Prints as a table.
+
+        Raises
+        ------
+        ValueError
+            If x is not finite or of another shape.
+        """
+        samples = {"random": random_inputs(self._graph)}
+        if x is not None:
+            samples["given"] = self._checked_inputs(x)
+        self._finite_weights.check()
+        size = at_a_time(self._graph, self._reading.results, self.memory_budget)
+        proofs = (
+            proof(self.model, self._reading, one, name, size) for name, one in samples.items()
+        )
+        return Report(self.model.name, reported_layers(self._reading), tuple(proofs))
+
+    @property
+    def output(self) -> HiddenLayer:
+        """The output layer of a network that has one.
+
+        Raises
+        ------
+        ValueError
+            If it has several; the message names them.
+        """
+        if len(self.outputs) > 1:
+            names = ", ".join(f"{one.name!r} {one.shape}" for one in self.outputs)
+            raise ValueError(
+                f"this network has {len(self.outputs)} outputs, {names}; name one of them as the "
+                "layer, or take it from network.outputs"
+            )
+        return self.outputs[0]
 
     @overload
     def activity(self, x: Any, layer: str | int | HiddenLayer) -> np.ndarray: ...
@@ -129,6 +191,7 @@ class SwitchedNetwork:
         """
         layers, single = self._chosen(layer, output=True)
         inputs = self._checked_inputs(x)
+        self._finite_weights.check()
         positions = [one.position for one in layers]
         image = tf.TensorSpec((None, *self.input_shape), self._graph.dtype)
         compiled = self._cached(
@@ -140,6 +203,8 @@ class SwitchedNetwork:
         for rows in slices(len(inputs), size):
             for result, part in zip(results, compiled(inputs[rows])):
                 result[rows] = part
+        for one, result in zip(layers, results):
+            self._check_finite(one, result)
         return results[0] if single else {one.name: v for one, v in zip(layers, results)}
 
     def project(self, x: Any, layer: Any, neurons: Any = None) -> Projection:
@@ -165,7 +230,7 @@ class SwitchedNetwork:
         ValueError
             If an argument is wrong, or the arrays do not fit the memory budget.
         """
-        return project(*self._projection_arguments(x, layer, neurons))
+        return self._finite_projection(project(*self._projection_arguments(x, layer, neurons)))
 
     def iterate_projections(self, x: Any, layer: Any, neurons: Any = None) -> Iterator[Projection]:
         """Yield what `project` returns in chunks that fit the memory budget.
@@ -174,7 +239,8 @@ class SwitchedNetwork:
         `neurons` say which inputs and neurons it has: those of a first block of inputs for all
         neurons, then the next block's.
         """
-        return iterate_projections(*self._projection_arguments(x, layer, neurons))
+        chunks = iterate_projections(*self._projection_arguments(x, layer, neurons))
+        return map(self._finite_projection, chunks)
 
     def activation_frequency(
         self,
@@ -212,6 +278,7 @@ class SwitchedNetwork:
             shape.
         """
         chosen = self.layers if layers is None else self._chosen(layers)[0]
+        self._finite_weights.check()
         counter = self._cached(
             ("frequency", *(layer.position for layer in chosen)),
             lambda: ActiveNeuronCounter(self._graph, chosen),
@@ -225,7 +292,7 @@ class SwitchedNetwork:
             delay=PATIENCE_IN_SECONDS,
             disable=not progress,
         )
-        return counter(self._checked_inputs(batch, "data") for batch in bar)
+        return counter((self._checked_inputs(batch, "data") for batch in bar), self._too_large)
 
     @overload
     def insens(
@@ -298,6 +365,7 @@ class SwitchedNetwork:
         """
         layers, single = self._chosen(layer)
         inputs = self._checked_inputs(x)
+        self._finite_weights.check()
         frequencies = checked_frequency(frequency, layers, single=single)
         _one_of("state", state, STATES)
         _one_of("sensitivity", sensitivity, SENSITIVITIES)
@@ -312,6 +380,8 @@ class SwitchedNetwork:
         )
         with _progress("Insens", len(inputs), progress) as advance:
             maps = compiled(inputs, frequencies, state, sensitivity, ways, advance)
+        for one, omega in zip(layers, maps):
+            self._check_finite(one, omega)
         return maps[0] if single else {one.name: omega for one, omega in zip(layers, maps)}
 
     @overload
@@ -392,6 +462,7 @@ class SwitchedNetwork:
         """
         layers, single = self._chosen(layer)
         inputs = self._checked_inputs(x)
+        self._finite_weights.check()
         frequencies = checked_frequency(frequency, layers, single=single)
         _one_of("state", state, STATES)
         check_sampling(probes, seed)
@@ -400,6 +471,8 @@ class SwitchedNetwork:
         )
         with _progress("Insens, estimated", len(inputs), progress) as advance:
             estimates = compiled(inputs, frequencies, state, probes, seed, advance)
+        for one, estimate in zip(layers, estimates):
+            self._check_finite(one, estimate.omega, estimate.standard_error)
         if single:
             return estimates[0]
         return {one.name: estimate for one, estimate in zip(layers, estimates)}
@@ -447,7 +520,7 @@ class SwitchedNetwork:
         def own_memory(positions: Sequence[int]) -> int:
             return self._memory_of_maps(positions, inputs)
 
-        return plan(self._graph, layers, self.output, needed, choice, inputs, own_memory)
+        return plan(self._graph, layers, self.outputs, needed, choice, inputs, own_memory)
 
     def _inputs_in(self, x_shape: Any) -> int:
         """Return how many inputs an array of this shape holds."""
@@ -503,6 +576,7 @@ class SwitchedNetwork:
     def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:
         (found,), _ = self._chosen([layer], output=True)
         inputs = self._checked_inputs(x)
+        self._finite_weights.check()
         chosen = chosen_neurons(found, neurons)
         weights = self._cached(
             ("weights", found.position),
@@ -553,11 +627,56 @@ class SwitchedNetwork:
             )
         return array
 
+    def _finite_projection(self, projection: Projection) -> Projection:
+        self._check_finite(projection.layer, projection.activity, projection.weights)
+        return projection
+
+    def _check_finite(self, layer: HiddenLayer, *results: np.ndarray) -> None:
+        if not all(is_finite(values) for values in results):
+            raise self._too_large(layer)
+
+    def _too_large(self, layer: HiddenLayer) -> ValueError:
+        return too_large(layer.name, self.dtype)
+
     def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
-        # Compiled functions live as long as the network, so that no call traces them again.
-        if key not in self._compiled:
-            self._compiled[key] = make()
-        return self._compiled[key]
+        # Compiled functions live as long as the network, so that no call traces them again, nor
+        # two threads at once.
+        with self._lock:
+            if key not in self._compiled:
+                self._compiled[key] = make()
+            return self._compiled[key]
+
+
+def examine(model: Any, x: Any = None, *, smooth_activations: str | None = None) -> Report:
+    """Return what each layer of a model can be read as, or why it cannot and the way out.
+
+    Unlike `SwitchedNetwork` it goes on at a layer that cannot be read.
+
+    Parameters
+    ----------
+    model : Keras model
+        Sequential or functional, built, with one input.
+    x : array, shape (n, *input_shape), optional
+        Inputs on which to hold the model against the switched network, besides random ones.
+    smooth_activations : {None, "ratio"}
+        As for `SwitchedNetwork`.
+
+    Returns
+    -------
+    Report
+        Prints as a table; `refused` are the layers that cannot be read.
+
+    Raises
+    ------
+    UnreadableModelError
+        If the model as a whole cannot be read, such as one that is not built.
+    ValueError
+        If x is not finite or of another shape.
+    """
+    reading = read_what_can_be(model, smooth_activations)
+    if reading.refusals:
+        return Report(model.name, reported_layers(reading), ())
+    return SwitchedNetwork(model, smooth_activations=smooth_activations).report(x)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def expected_needed(
 def plan(
     graph: Graph,
     layers: Sequence[HiddenLayer],
-    output: HiddenLayer,
+    outputs: Sequence[HiddenLayer],
     needed: Mapping[int, float],
     choice: Choice,
     inputs: int,
@@ -125,7 +125,7 @@ def plan(
 
     `own_memory` returns the bytes that Insens of the layers at some positions holds beside its way.
     """
-    gradient = 2 * graph.work([output.position], FEW)
+    gradient = 2 * graph.work([output.position for output in outputs], FEW)
 
     def gradients(cost: Cost, positions: Sequence[int]) -> float:
         # Beyond the norms: an evaluation, and the map's own forward and backward pass.

@@ -418,6 +418,38 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
             dense(3, None),
         ],
     },
+    "thresholds": {
+        "input_shape": (7, 6, 2),
+        "layers": [
+            conv(4, 3, None),
+            layer("ReLU", threshold=0.5),
+            pool(2),
+            conv(5, 2, None),
+            layer("ReLU", threshold=0.25, max_value=1.0, negative_slope=0.5),
+            FLATTEN,
+            dense(6, None),
+            layer("ReLU", threshold=0.5, max_value=0.25, negative_slope=0.5),
+            dense(4, None),
+            layer("ReLU", threshold=0.125, negative_slope=0.25),
+            dense(3, None),
+        ],
+    },
+    "hard sigmoids": {
+        "input_shape": (7, 6, 2),
+        "layers": [
+            layer("Rescaling", scale=3.0),
+            conv(4, 3, "hard_sigmoid"),
+            layer("Rescaling", scale=8.0, offset=-4.0),
+            pool(2),
+            conv(4, 2, None),
+            layer("BatchNormalization"),
+            layer("Activation", activation="hard_sigmoid"),
+            layer("Rescaling", scale=8.0, offset=-4.0),
+            FLATTEN,
+            dense(5, "hard_sigmoid"),
+            dense(3, None),
+        ],
+    },
     "2CONV": {
         "input_shape": (12, 12, 1),
         "layers": [
@@ -432,6 +464,35 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     },
 }
 """Every architecture by name: ``input_shape`` and ``layers``, each a class and arguments."""
+
+if not hasattr(keras, "ops"):
+    ARCHITECTURES["locally connected"] = {
+        "input_shape": (7, 6, 2),
+        "layers": [
+            layer("LocallyConnected2D", filters=3, kernel_size=(3, 2), strides=(2, 1)),
+            RELU,
+            pool((1, 2)),
+            layer("LocallyConnected2D", filters=4, kernel_size=2, use_bias=False),
+            layer("ThresholdedReLU", theta=0.25),
+            layer("Reshape", target_shape=(-1, 2)),
+            layer("LocallyConnected1D", filters=2, kernel_size=3, activation="relu"),
+            FLATTEN,
+            dense(3, None),
+        ],
+    }
+else:
+    ARCHITECTURES["hard hyperbolic tangents"] = {
+        "input_shape": (7, 6, 2),
+        "layers": [
+            conv(4, 3, "hard_tanh"),
+            pool(2),
+            layer("LeakyReLU", negative_slope=0.25),
+            conv(4, 2, "relu6"),
+            FLATTEN,
+            dense(5, "hard_tanh"),
+            dense(3, None),
+        ],
+    }
 
 
 def with_sum(dtype: str) -> keras.Model:

@@ -13,11 +13,13 @@ opinion on what the library gets from automatic differentiation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from tensorflow import keras
 
 
 @dataclass(frozen=True)
@@ -567,9 +569,9 @@ def reshape(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
 def activation(name: str, incoming: AffineMap, sweep: Sweep) -> AffineMap:
     """An activation by its name, whether it is a layer's argument or a layer of its own.
 
-    A softmax is looked through: what comes out are the logits.
+    A softmax or sigmoid, at the output, is looked through: what comes out are the logits.
     """
-    if name in ("linear", "softmax"):
+    if name in ("linear", "softmax", "sigmoid"):
         return incoming
     if name == "relu":
         return rectified(incoming, sweep)
@@ -577,7 +579,36 @@ def activation(name: str, incoming: AffineMap, sweep: Sweep) -> AffineMap:
         return rectified(incoming, sweep, ceiling=6.0)
     if name == "leaky_relu":
         return rectified(incoming, sweep, slope=0.2)
+    if name == "hard_sigmoid":
+        width = 6.0 if hasattr(keras, "ops") else 5.0
+        return clipped(incoming, sweep, (-width / 2, width / 2), (0.0, 1.0))
+    if name == "hard_tanh":
+        return clipped(incoming, sweep, (-1.0, 1.0), (-1.0, 1.0))
+    if name in SMOOTH:
+        return ratio_gated(name, incoming, sweep)
     raise NotImplementedError(f"activation {name!r}")
+
+
+SMOOTH: dict[str, Callable[[float], float]] = {
+    "elu": lambda v: v if v > 0 else math.exp(v) - 1,
+    "gelu": lambda v: v * (1 + math.erf(v / math.sqrt(2))) / 2,
+    "mish": lambda v: v * math.tanh(math.log(1 + math.exp(v))),
+    "selu": lambda v: 1.0507009873554805 * (v if v > 0 else 1.6732632423543772 * (math.exp(v) - 1)),
+    "silu": lambda v: v / (1 + math.exp(-v)),
+    "softsign": lambda v: v / (1 + abs(v)),
+    "swish": lambda v: v / (1 + math.exp(-v)),
+    "tanh": math.tanh,
+}
+"""Smooth activations, one number at a time."""
+
+
+def ratio_gated(name: str, incoming: AffineMap, sweep: Sweep) -> AffineMap:
+    """Each neuron times what it gives over what it gets; at 0 the ratio of a tiny step below."""
+    sweep.hidden.append(incoming)
+    function, steps = SMOOTH[name], np.where(incoming.value == 0.0, -1e-7, incoming.value)
+    ratio = np.array([function(step) / step for step in steps])
+    sweep.state.append(ratio)
+    return incoming.scaled(ratio, np.zeros(ratio.size))
 
 
 def activation_layer(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
@@ -588,10 +619,16 @@ def activation_layer(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> Aff
 def relu_layer(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
     """A ReLU layer, with the slope that it has below zero and the ceiling, if it has one."""
     config = layer.get_config()
-    if float(config["threshold"]) != 0.0:
-        raise NotImplementedError("a ReLU with a threshold")
     ceiling = np.inf if config["max_value"] is None else float(config["max_value"])
-    return rectified(incoming[0], sweep, float(config["negative_slope"]), ceiling)
+    threshold, slope = float(config["threshold"]), float(config["negative_slope"])
+    if threshold == 0.0:
+        return rectified(incoming[0], sweep, slope, ceiling)
+    return thresholded(incoming[0], sweep, threshold, slope, ceiling)
+
+
+def thresholded_relu_layer(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """A ThresholdedReLU layer of Keras 2."""
+    return thresholded(incoming[0], sweep, float(layer.theta), 0.0, np.inf)
 
 
 def leaky_relu_layer(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
@@ -622,6 +659,61 @@ def rectified(
     return incoming.scaled(factor, np.where(saturated, ceiling, 0.0))
 
 
+def thresholded(
+    incoming: AffineMap, sweep: Sweep, threshold: float, slope: float, ceiling: float
+) -> AffineMap:
+    """A ReLU that jumps at a threshold: a hidden layer's activity is measured from there."""
+    value = measured_from(incoming, threshold, sweep).value
+    active, saturated = value > 0.0, (value > 0.0) & (incoming.value >= ceiling)
+    sweep.state.append(active.astype(int) + saturated)
+    factor = np.where(saturated, 0.0, np.where(active, 1.0, slope))
+    below = np.where(active, 0.0, -slope * threshold)
+    return incoming.scaled(factor, np.where(saturated, ceiling, below))
+
+
+def clipped(
+    incoming: AffineMap, sweep: Sweep, ends: tuple[float, float], results: tuple[float, float]
+) -> AffineMap:
+    """A straight line from the first end to the last, and constant beyond them."""
+    value = measured_from(incoming, ends[0], sweep).value
+    active, saturated = value > 0.0, incoming.value >= ends[1]
+    sweep.state.append(active.astype(int) + saturated)
+    slope = (results[1] - results[0]) / (ends[1] - ends[0])
+    factor = np.where(active & ~saturated, slope, 0.0)
+    rising = results[0] - slope * ends[0]
+    constant = np.where(saturated, results[1], results[0])
+    return incoming.scaled(factor, np.where(active & ~saturated, rising, constant))
+
+
+def measured_from(incoming: AffineMap, threshold: float, sweep: Sweep) -> AffineMap:
+    """A hidden layer's activity, which is 0 where its neurons switch."""
+    ones = np.ones(incoming.value.size)
+    result = replace(incoming.scaled(ones, -threshold * ones), name=incoming.name)
+    sweep.hidden.append(result)
+    return result
+
+
+def locally_connected(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
+    """A convolution with a kernel of its own at every position."""
+    kernel, *bias = sweep.parameters[id(layer)]
+    *image, channels = incoming[0].shape
+    size, positions = window_positions(
+        image, layer.kernel_size, layer.strides, [1] * len(image), layer.padding
+    )
+    matrix = np.zeros((len(positions), layer.filters, *image, channels))
+    for output, seen in enumerate(positions):
+        weights = kernel[output].reshape(*layer.kernel_size, channels, layer.filters)
+        for tap, place in seen:
+            entries = output, slice(None), *place
+            matrix[entries] = weights[tap].T
+    result = incoming[0].transformed(
+        (*size, layer.filters),
+        matrix.reshape(-1, incoming[0].value.size),
+        bias[0].reshape(-1) if layer.use_bias else 0.0,
+    )
+    return activation(layer.get_config()["activation"], replace(result, name=layer.name), sweep)
+
+
 Rule = Callable[[Any, list[AffineMap], Sweep], AffineMap]
 
 RULES: dict[str, Rule] = {
@@ -639,6 +731,8 @@ RULES: dict[str, Rule] = {
     "GaussianNoise": identity,
     "Identity": identity,
     "LeakyReLU": leaky_relu_layer,
+    "LocallyConnected1D": locally_connected,
+    "LocallyConnected2D": locally_connected,
     "Maximum": maximum,
     "Minimum": minimum,
     "Normalization": normalisation,
@@ -651,6 +745,7 @@ RULES: dict[str, Rule] = {
     "Resizing": resizing,
     "Softmax": identity,
     "Subtract": subtraction,
+    "ThresholdedReLU": thresholded_relu_layer,
 }
 """What each kind of Keras layer does; a graph's layers (Add ...) get all their inputs in a list."""
 for axes in ("1D", "2D", "3D"):
@@ -676,7 +771,10 @@ def apply(layer: Any, incoming: list[AffineMap], sweep: Sweep) -> AffineMap:
     if hasattr(layer, "layers"):
         return run(layer, incoming[0], sweep)
     result = RULES[type(layer).__name__](layer, incoming, sweep)
-    return result if result.name else replace(result, name=layer.name)
+    # What does nothing gives the very same map, which its gates are then known to share.
+    if result.name or result is incoming[0]:
+        return result
+    return replace(result, name=layer.name)
 
 
 def run(model: Any, incoming: AffineMap, sweep: Sweep) -> AffineMap:

@@ -12,26 +12,35 @@ from tests.oracle import Oracle, padding_before
 
 SEEDS = (0, 1, 2)
 MOST_NEURONS = 20
-GATES = {"ReLU": "relu", "LeakyReLU": "relu", "PReLU": "relu", "Softmax": "softmax"}
+GATES = {
+    "LeakyReLU": "relu",
+    "PReLU": "relu",
+    "ReLU": "relu",
+    "Softmax": "softmax",
+    "ThresholdedReLU": "relu",
+}
+SWITCHES_AT = {"hard_sigmoid": -3.0 if hasattr(keras, "ops") else -2.5, "hard_tanh": -1.0}
+ARGUMENTS = ("Conv2D", "Dense", "LocallyConnected1D", "LocallyConnected2D")
 
 
 def activities(model: keras.Sequential, inputs: tf.Tensor) -> list[tf.Tensor]:
     """What enters every ReLU, and the logits, by calling the model's own layers in turn."""
     values, found = inputs, []
     for layer in model.layers:
-        with_argument = isinstance(layer, (keras.layers.Dense, keras.layers.Conv2D))
+        with_argument = type(layer).__name__ in ARGUMENTS
         if with_argument or isinstance(layer, keras.layers.Activation):
             name = keras.activations.serialize(layer.activation)
         else:
             name = GATES.get(type(layer).__name__, "linear")
+        threshold = getattr(layer, "threshold", getattr(layer, "theta", SWITCHES_AT.get(name, 0.0)))
         if name != "linear" and with_argument:
             # The weighted sums of a layer with an argument: a twin of it without the argument.
             twin = type(layer).from_config({**layer.get_config(), "activation": None})
             twin.build(values.shape)
             twin.set_weights(layer.get_weights())
-            found.append(twin(values))
+            found.append(twin(values) - threshold)
         elif name != "linear":
-            found.append(values)
+            found.append(values - threshold)
         values = layer(values)
     return found if name != "linear" else [*found, values]
 

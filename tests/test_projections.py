@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 import insens_tf
-from tests.architectures import NAMES, build, images
+from tests.architectures import NAMES, build, images, randomise
 from tests.conftest import Case, CaseOf
 from tests.oracle import Oracle, Reference, assert_agrees
 
@@ -393,3 +393,32 @@ def test_inputs_of_any_real_dtype(dtype: str, case: CaseOf) -> None:
     assert_agrees(this.network.insens(x, 0), reference.insens())
     assert_agrees(this.network.project(tf.constant(x), 0).weights, reference.weights)
     assert_agrees(this.network.project(x.tolist(), 0).weights, reference.weights)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "strides", "axes"), [(1, 3, 3), ((1, 2, 1), (2, 3, 3), 3), (1, 2, 2), (2, 3, 1)]
+)
+def test_strides_longer_than_a_kernel(kernel: Any, strides: Any, axes: int) -> None:
+    """Over three axes TensorFlow then begins "same" padding elsewhere."""
+    kind = getattr(keras.layers, f"Conv{axes}D")
+    model = keras.Sequential(
+        [
+            keras.Input((*(5, 6, 7)[:axes], 2)),
+            kind(3, kernel, strides=strides, padding="same", activation="relu", name="conv"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, "relu", name="dense"),
+            keras.layers.Dense(2, name="logits"),
+        ]
+    )
+    randomise(model, 0)
+    network = insens_tf.SwitchedNetwork(model)
+    x = images(model, 2, 0).astype(np.float32)
+    # A convolution is affine, so that its weights are what one component more makes of 0.
+    components = np.eye(x[0].size, dtype=np.float32).reshape(-1, *x.shape[1:])
+    rows = network.activity(components, "conv") - network.activity(0 * x[:1], "conv")
+    expected = np.moveaxis(rows.reshape(len(rows), -1), 0, 1).reshape(-1, *x.shape[1:])
+    for weights in network.project(x, "conv").weights:
+        assert_agrees(weights, expected, 1e-5)
+    maps = [network.insens(x, "dense", way=way) for way in ("gradient", "backward", "probes")]
+    for one in maps[1:]:
+        assert_agrees(one, maps[0], 1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import insens_tf
 from insens_tf.row_norms import WAYS
 from tests.architectures import build, images, randomise
 from tests.conftest import CaseOf
-from tests.oracle import Oracle, Reference, assert_agrees
+from tests.oracle import SMOOTH, Oracle, Reference, assert_agrees
 
 SELECTIONS = ("one axis", "global maxima", "graph with maxima and minima")
 
@@ -322,3 +323,270 @@ def test_adapted_normalisation(axis: int | None, invert: bool) -> None:
     network = insens_tf.SwitchedNetwork(model)
     assert_in_every_way(network, x, Oracle(model).references(x))
     assert_agrees(network.activity(x, network.output), model(x))
+
+
+# --- functions instead of layers -----------------------------------------------------------------
+
+
+def twins(
+    by_function: Callable[[Any, Any], Any], by_layers: Callable[[Any, Any], Any]
+) -> list[keras.Model]:
+    """Two models with the same weights, the first made with functions, the other with layers."""
+    models = []
+    for between in (by_function, by_layers):
+        inputs = keras.Input((3, 4), dtype="float64")
+        one = keras.layers.Dense(4, dtype="float64")(inputs)
+        other = keras.layers.Dense(4, dtype="float64")(one)
+        flat = keras.layers.Flatten(dtype="float64")(between(one, other))
+        hidden = keras.layers.Dense(5, activation="relu", dtype="float64")(flat)
+        models.append(keras.Model(inputs, keras.layers.Dense(3, dtype="float64")(hidden)))
+    randomise(models[0], 0)
+    one, other = (
+        [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        for model in models
+    )
+    for source, target in zip(one, other, strict=True):
+        target.set_weights(source.get_weights())
+    return models
+
+
+def layer(kind: str, **arguments: Any) -> Any:
+    return getattr(keras.layers, kind)(dtype="float64", **arguments)
+
+
+def leaky(slope: float) -> Any:
+    argument = "negative_slope" if hasattr(keras, "ops") else "alpha"
+    return layer("LeakyReLU", **{argument: slope})
+
+
+def mirrored() -> Any:
+    """A PReLU that is the absolute value."""
+    return layer("PReLU", alpha_initializer=keras.initializers.Constant(-1.0))
+
+
+FUNCTIONS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {
+    "x + y": (lambda x, y: x + y, lambda x, y: layer("Add")([x, y])),
+    "x + x": (lambda x, y: x + x, lambda x, y: layer("Add")([x, x])),
+    "x - y": (lambda x, y: x - y, lambda x, y: layer("Subtract")([x, y])),
+    "x + 2": (lambda x, y: x + 2.0, lambda x, y: layer("Rescaling", scale=1.0, offset=2.0)(x)),
+    "x - 2": (lambda x, y: x - 2.0, lambda x, y: layer("Rescaling", scale=1.0, offset=-2.0)(x)),
+    "2 - x": (lambda x, y: 2.0 - x, lambda x, y: layer("Rescaling", scale=-1.0, offset=2.0)(x)),
+    "3 x": (lambda x, y: 3.0 * x, lambda x, y: layer("Rescaling", scale=3.0)(x)),
+    "x / 4": (lambda x, y: x / 4.0, lambda x, y: layer("Rescaling", scale=0.25)(x)),
+    "-x": (lambda x, y: -x, lambda x, y: layer("Rescaling", scale=-1.0)(x)),
+    "channel by channel": (
+        lambda x, y: x * np.arange(4.0),
+        lambda x, y: layer("Rescaling", scale=np.arange(4.0))(x),
+    ),
+    "abs": (lambda x, y: abs(x), lambda x, y: mirrored()(x)),
+    "relu": (lambda x, y: keras.activations.relu(x), lambda x, y: layer("ReLU")(x)),
+}
+
+if hasattr(keras, "ops"):
+    FUNCTIONS |= {
+        "ops.relu": (lambda x, y: keras.ops.relu(x), lambda x, y: layer("ReLU")(x)),
+        "ops.relu6": (lambda x, y: keras.ops.relu6(x), lambda x, y: layer("ReLU", max_value=6)(x)),
+        "leaky": (
+            lambda x, y: keras.ops.leaky_relu(x, negative_slope=0.25),
+            lambda x, y: leaky(0.25)(x),
+        ),
+        "threshold": (
+            lambda x, y: keras.activations.relu(x, threshold=0.5),
+            lambda x, y: layer("ReLU", threshold=0.5)(x),
+        ),
+        "hard sigmoid": (
+            lambda x, y: keras.ops.hard_sigmoid(x),
+            lambda x, y: layer("Activation", activation="hard_sigmoid")(x),
+        ),
+        "hard tanh": (
+            lambda x, y: keras.ops.hard_tanh(x),
+            lambda x, y: layer("Activation", activation="hard_tanh")(x),
+        ),
+        "reshape": (
+            lambda x, y: keras.ops.reshape(x, (-1, 2, 6)),
+            lambda x, y: layer("Reshape", target_shape=(2, 6))(x),
+        ),
+    }
+else:
+    FUNCTIONS |= {
+        "tf.nn.relu": (lambda x, y: tf.nn.relu(x), lambda x, y: layer("ReLU")(x)),
+        "tf.nn.relu6": (lambda x, y: tf.nn.relu6(x), lambda x, y: layer("ReLU", max_value=6)(x)),
+        "leaky": (
+            lambda x, y: tf.nn.leaky_relu(x, alpha=0.25),
+            lambda x, y: leaky(0.25)(x),
+        ),
+        "arguments by name": (
+            lambda x, y: tf.subtract(y=x, x=y),
+            lambda x, y: layer("Subtract")([y, x]),
+        ),
+        "reshape": (
+            lambda x, y: tf.reshape(x, (-1, 2, 6)),
+            lambda x, y: layer("Reshape", target_shape=(2, 6))(x),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_read_as_layers_are(name: str) -> None:
+    model, by_layers = twins(*FUNCTIONS[name])
+    x = images(model, 3)
+    network = insens_tf.SwitchedNetwork(model)
+    assert_in_every_way(network, x, Oracle(by_layers).references(x))
+    assert_agrees(network.activity(x, network.output), model(x))
+
+
+def test_the_absolute_value_as_an_activation() -> None:
+    absolute = keras.ops.absolute if hasattr(keras, "ops") else tf.abs
+    model, by_layers = twins(
+        lambda x, y: layer("Activation", activation=absolute)(x),
+        lambda x, y: mirrored()(x),
+    )
+    x = images(model, 3)
+    network = insens_tf.SwitchedNetwork(model)
+    assert_in_every_way(network, x, Oracle(by_layers).references(x))
+    assert_agrees(network.activity(x, network.output), model(x))
+
+
+# --- several outputs -----------------------------------------------------------------------------
+
+
+def with_two_outputs(dtype: str = "float64") -> keras.Model:
+    inputs = keras.Input((6,), dtype=dtype)
+    stem = keras.layers.Dense(7, activation="relu", dtype=dtype, name="stem")(inputs)
+    left = keras.layers.Dense(5, activation="relu", dtype=dtype, name="left")(stem)
+    classes = keras.layers.Dense(3, activation="softmax", dtype=dtype, name="classes")(left)
+    right = keras.layers.Dense(4, activation="relu", dtype=dtype, name="right")(stem)
+    amount = keras.layers.Dense(1, dtype=dtype, name="amount")(right)
+    model = keras.Model(inputs, [classes, amount])
+    randomise(model, 0)
+    return model
+
+
+def test_several_outputs() -> None:
+    model = with_two_outputs()
+    network = insens_tf.SwitchedNetwork(model)
+    x = images(model, 3)
+    assert [one.name for one in network.outputs] == ["classes", "amount"]
+    assert {one.name for one in network.layers} == {"stem", "left", "right"}
+    assert "classes(3,), amount(1,)" in repr(network)
+    for output, hidden in (("classes", ["stem", "left"]), ("amount", ["stem", "right"])):
+        one = keras.Model(model.input, model.get_layer(output).output)
+        references = Oracle(one).references(x)
+        for name, reference in zip([*hidden, output], references, strict=True):
+            projection = network.project(x, name)
+            assert_agrees(projection.activity, reference.activity)
+            assert_agrees(projection.weights, reference.weights)
+            if name != output:
+                assert_agrees(network.insens(x, name), reference.insens())
+    found = network.activity(x, ["classes", network.outputs[1]])
+    assert list(found) == ["classes", "amount"]
+    assert len(network.plan().layers) == 3
+
+
+def test_several_outputs_are_not_the_output() -> None:
+    model = with_two_outputs()
+    network = insens_tf.SwitchedNetwork(model)
+    way_out = r"2 outputs, 'classes' \(3,\), 'amount' \(1,\).*name one"
+    with pytest.raises(ValueError, match=way_out):
+        _ = network.output
+    with pytest.raises(ValueError, match=way_out):
+        insens_tf.create_analyzer("switched.weights", model)
+    weights = insens_tf.create_analyzer("switched.weights", model, layer="amount")
+    x = images(model, 2)
+    assert_agrees(weights.analyze(x), network.project(x, "amount").weights[:, 0])
+
+
+def test_a_hidden_layer_that_is_an_output_too() -> None:
+    inputs = keras.Input((4,), dtype="float64")
+    features = keras.layers.Dense(5, activation="relu", dtype="float64", name="features")(inputs)
+    logits = keras.layers.Dense(3, dtype="float64", name="logits")(features)
+    network = insens_tf.SwitchedNetwork(keras.Model(inputs, [features, logits, features]))
+    assert [one.name for one in network.outputs] == ["features", "logits"]
+    assert [one.name for one in network.layers] == ["features"]
+    x = np.random.default_rng(0).normal(size=(2, 4))
+    (hidden,), (output, _) = network.layers, network.outputs
+    assert_agrees(network.activity(x, hidden), network.activity(x, output))
+
+
+# --- mixed precision -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_is_read_in_float32(policy: str) -> None:
+    def built(dtype: Any) -> keras.Model:
+        inputs = keras.Input((6, 5, 2))
+        value = keras.layers.Rescaling(0.5, dtype=dtype)(inputs)
+        value = keras.layers.Conv2D(3, 3, dtype=dtype)(value)
+        value = keras.layers.BatchNormalization(dtype=dtype)(value)
+        value = keras.layers.PReLU(dtype=dtype)(value)
+        value = keras.layers.DepthwiseConv2D(2, activation="relu", dtype=dtype)(value)
+        value = keras.layers.Dense(4, activation="relu", dtype=dtype)(
+            keras.layers.Flatten(dtype=dtype)(value)
+        )
+        value = keras.layers.Dense(3, dtype=dtype)(value)
+        model = keras.Model(inputs, keras.layers.Activation("softmax", dtype="float32")(value))
+        randomise(model, 0)
+        return model
+
+    mixed, plain = (insens_tf.SwitchedNetwork(built(dtype)) for dtype in (policy, "float32"))
+    assert mixed.dtype == np.float32
+    x = images(plain.model, 2)
+    for one, other in zip(mixed.layers, plain.layers, strict=True):
+        assert_agrees(mixed.project(x, one).weights, plain.project(x, other).weights, 1e-6)
+        assert_agrees(mixed.insens(x, one), plain.insens(x, other), 1e-6)
+    logits = mixed.activity(x, mixed.output)
+    assert_agrees(logits, plain.activity(x, plain.output), 1e-6)
+
+
+# --- smooth activations as gates -----------------------------------------------------------------
+
+
+def smooth(activation: Any) -> keras.Model:
+    model = keras.Sequential(
+        [
+            keras.Input((6, 5, 2), dtype="float64"),
+            keras.layers.Conv2D(3, 3, activation=activation, dtype="float64", name="bent"),
+            keras.layers.MaxPooling2D(2, dtype="float64"),
+            keras.layers.Flatten(dtype="float64"),
+            keras.layers.Dense(5, activation=activation, dtype="float64"),
+            keras.layers.Dense(3, activation="softmax", dtype="float64"),
+        ]
+    )
+    randomise(model, 0)
+    return model
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_smooth_activations_as_gates(name: str) -> None:
+    model = smooth(name)
+    network = insens_tf.SwitchedNetwork(model, smooth_activations="ratio")
+    x = images(model, 2)
+    # TensorFlow's own gelu has the root of 2 in float32.
+    tolerance = 1e-7 if name == "gelu" else 1e-10
+    assert_in_every_way(network, x, Oracle(model).references(x), tolerance)
+    assert_agrees(tf.nn.softmax(network.activity(x, network.output)), model(x))
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_smooth_activations_at_exactly_zero(name: str) -> None:
+    model = smooth(name)
+    model.get_layer("bent").bias.assign(np.zeros(3))
+    network = insens_tf.SwitchedNetwork(model, smooth_activations="ratio")
+    x = np.zeros((1, 6, 5, 2))
+    assert not network.activity(x, "bent").any()
+    assert_in_every_way(network, x, Oracle(model).references(x), 1e-6)
+
+
+def test_activations_that_are_no_gates() -> None:
+    """They are not 0 at 0, or nobody knows what they are."""
+
+    def tanh(x: Any) -> Any:
+        return x
+
+    for activation in ("sigmoid", "softplus", tanh):
+        with pytest.raises(insens_tf.UnreadableModelError, match=r"'bent'.*cut the model"):
+            insens_tf.SwitchedNetwork(smooth(activation), smooth_activations="ratio")
+    with pytest.raises(insens_tf.UnreadableModelError, match="smooth_activations='ratio'"):
+        insens_tf.SwitchedNetwork(smooth("tanh"))
+    with pytest.raises(ValueError, match=r"smooth_activations='fixed': expected one of 'ratio'"):
+        insens_tf.SwitchedNetwork(smooth("tanh"), smooth_activations="fixed")

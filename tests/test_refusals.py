@@ -61,15 +61,6 @@ def test_activations_that_are_not_piecewise_linear(activation: str, kind: str) -
     refused(model, "'bent'", activation, "piecewise linear", "relu", "ReLU")
 
 
-@pytest.mark.parametrize("kind", ["argument", "layer"])
-def test_an_activation_that_switches_elsewhere(kind: str) -> None:
-    if kind == "argument":
-        model = around(keras.layers.Conv2D(2, 3, activation="hard_sigmoid", name="bent"))
-    else:
-        model = around(keras.layers.Activation("hard_sigmoid", name="bent"))
-    refused(model, "'bent'", "'hard_sigmoid' switches elsewhere than at 0", "retrain with ReLU")
-
-
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
@@ -141,8 +132,41 @@ def test_unknown_kinds_of_layer(layer: keras.layers.Layer, kind: str) -> None:
     refused(around(layer), "'strange'", kind, "Conv2D", "MaxPooling2D")
 
 
-def test_a_relu_with_a_threshold() -> None:
-    refused(around(keras.layers.ReLU(threshold=0.5, name="late")), "'late'", "threshold", "0.5")
+def test_a_layer_that_is_called_as_for_training() -> None:
+    """The model then answers at random, or from the rest of the batch."""
+    for kind, arguments in (("Dropout", {"rate": 0.5}), ("BatchNormalization", {})):
+        inputs = keras.Input((3,))
+        layer = getattr(keras.layers, kind)(**arguments, name="trained")
+        model = keras.Model(inputs, keras.layers.Dense(2)(layer(inputs, training=True)))
+        refused(model, "'trained'", "training=True", "rebuild")
+
+
+def test_of_several_reasons_the_first_on_the_way_is_told() -> None:
+    inputs = keras.Input(SHAPE)
+    bent = keras.layers.Activation("tanh", name="bent")(inputs)
+    product = keras.layers.Multiply(name="product")([bent, inputs])
+    refused(keras.Model(inputs, product), "'bent'", "'tanh' is not piecewise linear", "retrain")
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: x * x, ("a product of activities",)),
+        (lambda x: 1.0 / x, ("a division by activities",)),
+        (lambda x: x**2, ("pow", "Keras layers")),
+        (lambda x: x[:, 1:], ("get", "item", "Keras layers")),
+        (lambda x: x @ np.ones((4, 4), "float32"), ("matmul", "Keras layers")),
+        (lambda x: x * np.ones((3, 4), "float32"), ("4 channels", "(3, 4)")),
+        (lambda x: x + np.ones((3, 1), "float32"), ("4 channels", "(3, 1)")),
+        (lambda x: keras.layers.Dense(1)(x) + np.ones(5, "float32"), ("(3, 5)", "(3, 1)")),
+    ],
+)
+def test_functions_that_cannot_be_read(
+    function: Callable[[Any], Any], words: tuple[str, ...]
+) -> None:
+    inputs = keras.Input((3, 4))
+    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(function(inputs)))
+    refused(keras.Model(inputs, outputs), "layer '", "expected", "found", *words)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +177,7 @@ def test_a_relu_with_a_threshold() -> None:
         ("Cropping2D", {"cropping": ((1, 0), (0, 1))}),
         ("DepthwiseConv2D", {"kernel_size": 1}),
         ("GlobalAveragePooling2D", {}),
+        ("AveragePooling2D", {"pool_size": 1}),
         ("GlobalMaxPooling2D", {}),
         ("MaxPooling2D", {"pool_size": 1}),
         ("SeparableConv2D", {"filters": 2, "kernel_size": 1}),
@@ -163,6 +188,11 @@ def test_a_relu_with_a_threshold() -> None:
 def test_channels_first(kind: str, arguments: dict[str, Any]) -> None:
     layer = getattr(keras.layers, kind)(**arguments, data_format="channels_first", name="turned")
     refused(around(layer), "'turned'", "channels_first", "channels_last")
+
+
+def test_normalisation_along_another_axis() -> None:
+    layer = keras.layers.BatchNormalization(axis=1, name="turned")
+    refused(around(layer), "'turned'", "last axis", "[1]", "channels last")
 
 
 @pytest.mark.parametrize(
@@ -196,12 +226,6 @@ def test_several_inputs() -> None:
     one, other = keras.Input((3,)), keras.Input((4,))
     joined = keras.layers.Concatenate()([one, other])
     refused(keras.Model([one, other], keras.layers.Dense(2)(joined)), "one input", "2")
-
-
-def test_several_outputs() -> None:
-    inputs = keras.Input((3,))
-    outputs = [keras.layers.Dense(2)(inputs), keras.layers.Dense(3)(inputs)]
-    refused(keras.Model(inputs, outputs), "one output", "2")
 
 
 def test_an_unbuilt_model() -> None:
@@ -482,7 +506,7 @@ def test_frequencies_that_are_missing(network: SwitchedNetwork, x: np.ndarray) -
         network.insens(x, "second", {"first": np.ones((4, 4, 2))})
 
 
-@pytest.mark.parametrize("frequency", ["often", [["a"]], object()])
+@pytest.mark.parametrize("frequency", ["often", [["a"]], object(), np.full((4, 4, 2), 1j)])
 def test_frequencies_that_are_no_numbers(
     frequency: Any, network: SwitchedNetwork, x: np.ndarray
 ) -> None:

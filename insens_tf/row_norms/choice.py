@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from insens_tf.graph import Graph
 from insens_tf.row_norms.crops import Crops
@@ -87,12 +88,14 @@ def choose(
                 f"expected one of {names}, or None for the cheapest"
             )
 
+    @cache
+    def of_group(name: str, positions: tuple[int, ...]) -> Cost:
+        if WAYS[name].shares_work:
+            return WAYS[name].cost(graph, {one: needed[one] for one in positions}, memory_budget)
+        return _total([costs[one][name] for one in positions])
+
     def together(ways: dict[int, str]) -> Cost:
-        groups = [
-            WAYS[name].cost(graph, {one: needed[one] for one in positions}, memory_budget)
-            for name, positions in _groups(ways).items()
-        ]
-        return Cost(sum(one.work for one in groups), max(one.memory for one in groups))
+        return _total([of_group(*group) for group in _groups(ways).items()])
 
     if way is None:
         # What holds more than it may is for where nothing holds less.
@@ -117,6 +120,10 @@ def choose(
                     ways, best, improved = other, cost, True
     alone = {position: possible[ways[position]] for position, possible in costs.items()}
     return Choice(ways, alone, best)
+
+
+def _total(costs: list[Cost]) -> Cost:
+    return Cost(sum(one.work for one in costs), max(one.memory for one in costs))
 
 
 def _groups(ways: Mapping[int, str]) -> dict[str, tuple[int, ...]]:

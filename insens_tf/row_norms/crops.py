@@ -261,7 +261,12 @@ class _Sweep:
         operation = self.operations[position]
         match operation:
             case graphs.Gate():
-                return tf.not_equal(operation.slope(self.values[operation.operands[0]]), 0)
+                # Nothing comes from what a gate below it has stopped.
+                own = tf.not_equal(operation.slope(self.values[operation.operands[0]]), 0)
+                below = self._carries(operation.operands[0])
+                return own if below is None else own & below
+            case graphs.BatchNormalization():
+                return self._carries(operation.operands[0])
             case graphs.MaxPooling() if isinstance(
                 self.operations[operation.operands[0]], graphs.Gate
             ):

@@ -18,6 +18,7 @@ class _PerNeuron(Way):
     """What the two ways share: one input at a time, some neurons at a time."""
 
     recovered: type[Gradients] | type[SharedBackward]
+    shares_work = False
 
     def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
         super().__init__(graph, positions, memory_budget)

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -49,7 +50,14 @@ class Way(ABC):
         The layers, as positions in the graph.
     memory_budget : int
         In bytes; chunks of work are chosen to stay within it.
+
+    Attributes
+    ----------
+    shares_work : bool
+        Whether several layers may cost less than the sum of each.
     """
+
+    shares_work: ClassVar[bool] = True
 
     def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
         self.graph = graph

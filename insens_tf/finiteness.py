@@ -1,0 +1,68 @@
+"""That weights are finite, and what to say when NaN or infinity comes out of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from insens_tf.errors import UnreadableModelError
+from insens_tf.execution import Compiled
+
+__all__ = ["FiniteWeights", "is_finite", "too_large"]
+
+
+class FiniteWeights:
+    """Checks the weights as they are now: training may have changed them since the last time.
+
+    What comes out of a network does not show them all: TensorFlow's max pooling passes NaN over.
+
+    Parameters
+    ----------
+    keras_layers : mapping of str to Keras layer
+        The layers of a model by name.
+    """
+
+    def __init__(self, keras_layers: Mapping[str, Any]) -> None:
+        self._weights = [
+            (name, weight)
+            for name, layer in keras_layers.items()
+            if not hasattr(layer, "layers")
+            for weight in layer.weights
+            if tf.as_dtype(weight.dtype).is_floating
+        ]
+        self._compiled = Compiled(self._are_finite, [])
+
+    def check(self) -> None:
+        """Raise `UnreadableModelError`, which names the layer, if a weight is NaN or infinite."""
+        for (name, weight), finite in zip(self._weights, self._compiled()):
+            if not finite:
+                raise UnreadableModelError(
+                    f"layer {name!r}: expected finite weights, found NaN or infinity in one of "
+                    f"shape {tuple(weight.shape)}; did its training diverge? Load weights from "
+                    "before that."
+                )
+
+    def _are_finite(self) -> list[tf.Tensor]:
+        return [
+            tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight)))
+            for _, weight in self._weights
+        ]
+
+
+def is_finite(values: np.ndarray) -> bool:
+    """Tell whether values are neither NaN nor infinite, without an array of their size."""
+    return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
+
+
+def too_large(layer: str, dtype: np.dtype) -> ValueError:
+    """Return the error for a layer that gave NaN or infinity for finite inputs and weights."""
+    way_out = "scale the inputs down"
+    if dtype == np.float32:
+        way_out += ", or rebuild the model in float64"
+    return ValueError(
+        f"layer {layer!r}: expected numbers within {dtype}, found ones that are too large on the "
+        f"way through the network, though inputs and weights are finite; {way_out}"
+    )

@@ -1,0 +1,82 @@
+"""How Keras 2 and Keras 3 record of what layers and functions a model is made."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+__all__ = [
+    "Operand",
+    "arguments_of",
+    "function_of",
+    "is_keras",
+    "key",
+    "operands_of",
+    "results_of",
+    "source",
+]
+
+
+def is_keras(thing: Any, name: str | None = None) -> bool:
+    """Tell whether `thing`'s class (or function) is one of Keras' or TensorFlow's own."""
+    kind = thing if callable(thing) and hasattr(thing, "__name__") else type(thing)
+    package = (kind.__module__ or "").partition(".")[0]
+    return package in ("keras", "tf_keras", "tensorflow") and name in (None, kind.__name__)
+
+
+class Operand(NamedTuple):
+    """An argument of a function that is computed from the input: its position."""
+
+    position: int
+
+
+def key(tensor: Any) -> tuple[int, int, int]:
+    """Return what identifies a symbolic Keras tensor."""
+    layer, node_index, tensor_index = tensor._keras_history
+    return id(layer), node_index, tensor_index
+
+
+def source(tensor: Any) -> tuple[Any, Any]:
+    """Return the layer, and the one use of it, that a symbolic Keras tensor comes from."""
+    layer, node_index, _ = tensor._keras_history
+    return layer, layer._inbound_nodes[node_index]
+
+
+def operands_of(node: Any) -> list[Any]:
+    """Return the symbolic tensors that a use of a layer has as arguments."""
+    if hasattr(node, "keras_inputs"):  # Keras 2
+        return [] if node.is_input else list(node.keras_inputs)
+    return list(node.input_tensors)
+
+
+def results_of(node: Any) -> list[Any]:
+    """Return the symbolic tensors that a use of a layer gives."""
+    return tf.nest.flatten(node.outputs if hasattr(node, "outputs") else node.output)
+
+
+def arguments_of(node: Any, known: dict[Any, int]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what a layer was called with, the positions of its operands in place of them."""
+
+    def replaced(argument: Any) -> Any:
+        if hasattr(argument, "_keras_history"):
+            return Operand(known[key(argument)])
+        return argument
+
+    if hasattr(node, "call_args"):  # Keras 2
+        arguments = node.call_args, node.call_kwargs
+    else:
+        arguments = node.arguments.args, node.arguments.kwargs
+    return tf.nest.map_structure(replaced, arguments)
+
+
+def function_of(layer: Any) -> str | None:
+    """Return the name of the function that a model was made with; None of a layer."""
+    if not is_keras(layer):
+        return None
+    if type(layer).__name__ in ("TFOpLambda", "SlicingOpLambda"):  # Keras 2
+        return layer.symbol.rpartition(".")[2]
+    if hasattr(layer, "add_weight"):
+        return None
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()

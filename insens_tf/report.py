@@ -1,0 +1,262 @@
+"""What a model was read as: each layer's part in the switched network, and the proof of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tabulate import tabulate
+
+from insens_tf import graph as graphs
+from insens_tf.chunks import slices
+from insens_tf.execution import Compiled, evaluated
+from insens_tf.layers import HiddenLayer, Layers
+from insens_tf.reading import Reading
+
+__all__ = ["Proof", "Report", "ReportedLayer", "proof", "random_inputs", "reported_layers"]
+
+RANDOM_INPUTS = 8
+
+
+@dataclass(frozen=True)
+class ReportedLayer:
+    """A layer's, or a function's, part in the switched network.
+
+    Attributes
+    ----------
+    name : str
+        In a nested model "model name/layer name".
+    kind : str
+        The name of its class.
+    part : str
+        "hidden layer", "output", "gate" (the ReLU of a hidden layer before it), "selection" (max
+        pooling and its kin), "linear", "looked through" (an activation at the output), "nothing"
+        (at inference), or "refused".
+    shape : tuple of int
+        Of what it gives for one input.
+    index : int or None
+        Of a hidden layer, its place among them.
+    neurons : int or None
+        How many a hidden or output layer has.
+    receptive_field : tuple of int or None
+        How many positions of the input a neuron of it sees along each spatial axis; None: of all.
+    rule : str
+        How it is read: "exact", and what has to be known of it.
+    refusal : str or None
+        Why it cannot be read, and the way out.
+    """
+
+    name: str
+    kind: str
+    part: str
+    shape: tuple[int, ...]
+    index: int | None
+    neurons: int | None
+    receptive_field: tuple[int, ...] | None
+    rule: str
+    refusal: str | None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The model against the switched network that it was read as, on some inputs.
+
+    Attributes
+    ----------
+    inputs : str
+        Which: "random" or "given".
+    count : int
+        How many.
+    largest_difference : float
+        The largest abs(model(x) - what the switched network computes), over all outputs.
+    largest_value : float
+        The largest abs(model(x)).
+    """
+
+    inputs: str
+    count: int
+    largest_difference: float
+    largest_value: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a model was read as; shows itself as a table.
+
+    Attributes
+    ----------
+    model : str
+        Its name.
+    layers : tuple of ReportedLayer
+        In the order in which they are applied.
+    proofs : tuple of Proof
+        On random inputs and on those that were given; empty where the model cannot be read.
+    """
+
+    model: str
+    layers: tuple[ReportedLayer, ...]
+    proofs: tuple[Proof, ...]
+
+    @property
+    def refused(self) -> tuple[ReportedLayer, ...]:
+        """The layers that cannot be read; none of a model that can."""
+        return tuple(layer for layer in self.layers if layer.refusal is not None)
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                "" if layer.index is None else layer.index,
+                layer.name,
+                layer.kind,
+                layer.part,
+                _by(layer.shape),
+                "" if layer.neurons is None else layer.neurons,
+                "all" if layer.receptive_field is None else _by(layer.receptive_field),
+                layer.rule,
+            )
+            for layer in self.layers
+        ]
+        hidden = [layer.neurons or 0 for layer in self.layers if layer.index is not None]
+        rows.append(("", "all hidden layers", "", "", "", sum(hidden), "", ""))
+        table = tabulate(
+            rows,
+            ["index", "name", "kind", "part", "shape", "neurons", "receptive field", "rule"],
+            colalign=("right", "left", "left", "left", "left", "right", "right", "left"),
+            disable_numparse=True,
+        )
+        return "\n".join([table, "", *self._lines()])
+
+    __repr__ = __str__
+
+    def _lines(self) -> Iterable[str]:
+        if self.refused:
+            yield f"{len(self.refused)} of {len(self.layers)} layers cannot be read:"
+            yield from (f"- {layer.refusal}" for layer in self.refused)
+        for one in self.proofs:
+            inputs = "input" if one.count == 1 else "inputs"
+            yield (
+                f"largest |model(x) - switched network(x)| over {one.count} {one.inputs} {inputs}: "
+                f"{one.largest_difference:.2g}, of values up to {one.largest_value:.3g}"
+            )
+
+
+def reported_layers(reading: Reading) -> tuple[ReportedLayer, ...]:
+    """Return the part of each layer and function of a model."""
+    graph, found = reading.graph, Layers(reading)
+    before_outputs = set(graph.ancestors(reading.outputs))
+    own: dict[str, list[int]] = {name: [] for name in reading.parts}
+    for position, operation in enumerate(graph.operations):
+        if operation.name in own:
+            own[operation.name].append(position)
+    neurons = {layer.position: layer for layer in (*found.outputs, *found.hidden)}
+    reported = []
+    for name, part in reading.parts.items():
+        # A layer that is used twice has neurons of each use.
+        uses = [neurons[position] for position in own[name] if position in neurons]
+        for layer in uses or [None]:  # type: ignore[list-item]
+            reported.append(_reported(name, part, own[name], layer, before_outputs, reading))
+    return tuple(reported)
+
+
+def _reported(
+    name: str,
+    part: Any,
+    positions: Sequence[int],
+    layer: HiddenLayer | None,
+    before_outputs: set[int],
+    reading: Reading,
+) -> ReportedLayer:
+    graph = reading.graph
+    operations = [graph.operations[position] for position in positions]
+    refusal = reading.refusals.get(name)
+    if refusal is not None:
+        role = "refused"
+    elif layer is not None:
+        role = "output" if layer.index is None else "hidden layer"
+    elif not positions:
+        role = "nothing"
+    elif not before_outputs.intersection(positions):
+        role = "looked through"
+    elif any(isinstance(one, graphs.Gate) for one in operations):
+        role = "gate"
+    elif any(isinstance(one, graphs.MaxPooling) for one in operations):
+        role = "selection"
+    else:
+        role = "linear"
+    field: tuple[int, ...] | None = None
+    if positions:
+        # A layer of neurons is seen by where its activity is, not by what a gate makes of it.
+        seen = graph.receptive_field(positions[-1] if layer is None else layer.position)
+        if seen.windows is not None:
+            lengths = graph.input_shape[:-1]
+            field = tuple(min(one.size, length) for one, length in zip(seen.windows, lengths))
+    return ReportedLayer(
+        name=name if layer is None else layer.name,
+        kind=type(part).__name__,
+        part=role,
+        shape=operations[-1].shape if operations else (),
+        index=None if layer is None else layer.index,
+        neurons=None if layer is None else layer.neurons,
+        receptive_field=field or None,
+        rule=_rule(role, layer, graph),
+        refusal=None if refusal is None else str(refusal),
+    )
+
+
+def _rule(role: str, layer: HiddenLayer | None, graph: graphs.Graph) -> str:
+    if role == "refused":
+        return ""
+    if role == "selection":
+        return "exact; the first of equal maxima wins"
+    gates = [
+        one
+        for one in graph.operations
+        if isinstance(one, graphs.Gate) and layer is not None and layer.position in one.operands
+    ]
+    if any(isinstance(gate, graphs.RatioGate) for gate in gates):
+        return "by the ratio of activity out to activity in; w is no derivative"
+    if any(gate.jump for gate in gates):
+        return "exact; activity from where it switches"
+    return "exact"
+
+
+def proof(model: Any, reading: Reading, x: np.ndarray, inputs: str, at_a_time: int) -> Proof:
+    """Hold a model against the network that it was read as.
+
+    Parameters
+    ----------
+    model : Keras model
+    reading : Reading
+        Of all of it.
+    x : numpy.ndarray, shape (n, *input_shape)
+    inputs : str
+        What these are called.
+    at_a_time : int
+        How many of them fit in memory.
+    """
+    graph = reading.graph
+    image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
+    compiled = Compiled(lambda x: graph.values(x, reading.results), [image])
+    differences, values = [0.0], [0.0]
+    for rows in slices(len(x), at_a_time):
+        for own, switched in zip(evaluated(model, x[rows]), compiled(x[rows])):
+            # Of mixed precision the model's are of half of it.
+            own = own.astype(np.float64)
+            differences.append(float(np.abs(own - switched).max()))
+            values.append(float(np.abs(own).max()))
+    return Proof(inputs, len(x), max(differences), max(values))
+
+
+def random_inputs(graph: graphs.Graph) -> np.ndarray:
+    """Return inputs as images have them, in 0..1, and as many normal ones; always the same."""
+    random = np.random.default_rng(0)
+    half = (RANDOM_INPUTS // 2, *graph.input_shape)
+    both = np.concatenate([random.random(half), random.normal(size=half)])
+    return both.astype(graph.dtype.as_numpy_dtype)
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

@@ -280,8 +280,6 @@ class Convolution(Operation):
 
     @property
     def locality(self) -> Locality:
-        if not self._begins_as_documented:
-            return WHOLE
         sizes = tuple(self.kernel.shape)[: len(self.strides)]
         return Locality(
             tuple(
@@ -291,19 +289,6 @@ class Convolution(Operation):
                 )
             )
         )
-
-    @property
-    def _begins_as_documented(self) -> bool:
-        """Whether its windows are where they are told to be.
-
-        Over three axes TensorFlow has "same" padding begin elsewhere where strides are longer.
-        """
-        sizes = tuple(self.kernel.shape)[: len(self.strides)]
-        longer = any(
-            stride > (size - 1) * dilation + 1
-            for size, stride, dilation in zip(sizes, self.strides, self.dilation)
-        )
-        return len(self.strides) < 3 or self.padding == "valid" or not longer
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         if self.strides != (1, 1) or self.groups > 1 or self.operand_shape[-1] < FEW_CHANNELS:
@@ -323,7 +308,7 @@ class Convolution(Operation):
         ]
 
     def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
-        if self.groups > 1 or not self._begins_as_documented:
+        if self.groups > 1:
             return super().rows(elements, *values)
         *positions, filters = tf.unstack(tf.unravel_index(elements, self.shape))
         # Each row is a filter's weights, put where its neuron sees, and 0 elsewhere.

@@ -299,7 +299,7 @@ def test_layers_that_cannot_be_meant_are_refused_at_once() -> None:
     for name in OURS:
         with pytest.raises(ValueError, match=r"layer='hiden' is not known.*'hidden'"):
             create_analyzer(name, model, layer="hiden")
-    with pytest.raises(ValueError, match="'logits' is the output layer"):
+    with pytest.raises(ValueError, match="'logits' is an output layer"):
         create_analyzer("insens", model, layer="logits")
     with pytest.raises(ValueError, match="expected one layer, came a list"):
         create_analyzer("switched.weights", model, layer=["hidden"])

@@ -214,6 +214,20 @@ def test_settings_that_cannot_be_read(layer: keras.layers.Layer, words: tuple[st
     refused(around(layer), repr(layer.name), "expected", "found", *words)
 
 
+def test_strides_over_three_axes_that_leave_too_much_out() -> None:
+    """TensorFlow computes another convolution there than its gradient is of."""
+    model = keras.Sequential(
+        [
+            keras.Input((5, 6, 8, 1)),
+            keras.layers.Conv3D(2, 1, strides=(2, 2, 4), padding="same", name="sparse"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    with pytest.raises(UnreadableModelError, match=r"'sparse'.*strides \(2, 2, 4\); use padding"):
+        SwitchedNetwork(model)
+
+
 @pytest.mark.parametrize("kind", ["Add", "Average", "Maximum", "Minimum", "Subtract"])
 def test_operands_of_different_shapes(kind: str) -> None:
     inputs = keras.Input((4, 4, 3))

@@ -76,6 +76,7 @@ def _convolution(reader: Reader, layer: Any, call: Call) -> int:
             f"shape {reader.shape(call.operand)}",
             "use a convolution over all its axes, with a kernel of length 1 where none is wanted",
         )
+    _gradient_is_of_what_is_computed(reader, layer, call)
     operand, padding = _padded(reader, layer, call)
     position = reader.add(
         graphs.Convolution(
@@ -92,6 +93,28 @@ def _convolution(reader: Reader, layer: Any, call: Call) -> int:
         )
     )
     return reader.activation(layer.activation, call, position)
+
+
+def _gradient_is_of_what_is_computed(reader: Reader, layer: Any, call: Call) -> None:
+    """Refuse where TensorFlow begins a convolution of three axes elsewhere than its gradient."""
+    if len(layer.kernel_size) < 3 or layer.padding != "same":
+        return
+    for size, stride, dilation, outputs, length in zip(
+        layer.kernel_size,
+        layer.strides,
+        layer.dilation_rate,
+        call.shape,
+        reader.shape(call.operand),
+    ):
+        seen = (outputs - 1) * stride + (size - 1) * dilation + 1
+        if length - seen > 1:
+            raise reader.refuse(
+                call,
+                "strides that see the whole of each axis, as TensorFlow has the gradient of "
+                "another convolution than it computes where padding='same' leaves more out",
+                f"kernel {tuple(layer.kernel_size)} and strides {tuple(layer.strides)}",
+                "use padding='valid' after ZeroPadding3D or Cropping3D",
+            )
 
 
 def _padded(reader: Reader, layer: Any, call: Call) -> tuple[int, str]:

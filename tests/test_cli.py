@@ -603,7 +603,7 @@ def test_names_from_elsewhere_stay_in_the_folder_of_results(
 
 # --- help and version ---------------------------------------------------------------------------
 
-NAMES = ("layers", "project", "analyze", "compare", "methods", "demo")
+NAMES = ("layers", "project", "analyze", "compare", "sanity", "methods", "demo")
 
 
 def test_help_and_mistakes_answer_without_tensorflow() -> None:

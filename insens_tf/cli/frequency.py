@@ -16,7 +16,7 @@ from insens_tf.cli.reading import read_inputs
 if TYPE_CHECKING:
     from insens_tf.network import SwitchedNetwork
 
-__all__ = ["check_frequency_options", "frequency_of", "frequency_over"]
+__all__ = ["check_frequency_options", "frequency_of", "frequency_over", "holds_a_frequency"]
 
 
 _BATCH = 256
@@ -54,7 +54,7 @@ def frequency_of(
         frequency = ActivationFrequency.load(kept)
         click.echo(f"The activation frequency over {frequency.samples} samples was known already.")
         return frequency
-    if key is None and _holds_a_frequency(Path(path)):
+    if key is None and holds_a_frequency(Path(path)):
         frequency = ActivationFrequency.load(path)
         network.plan(None, list(names), frequency)  # refused now, before it is kept
         click.echo(f"Read the activation frequency over {frequency.samples} samples from {path}.")
@@ -66,7 +66,8 @@ def frequency_of(
     return frequency
 
 
-def _holds_a_frequency(path: Path) -> bool:
+def holds_a_frequency(path: Path) -> bool:
+    """Tell whether a file is a frequency that earlier work has counted, rather than data."""
     if path.suffix.lower() != ".npz" or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -11,7 +11,7 @@ __all__ = ["methods"]
 
 
 @click.command(
-    short_help="List the methods that compare draws.",
+    short_help="List the methods that compare and sanity know.",
     epilog=examples("methods"),
 )
 def methods() -> None:

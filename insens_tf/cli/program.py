@@ -19,6 +19,7 @@ from insens_tf.cli.layers import layers
 from insens_tf.cli.methods import methods
 from insens_tf.cli.options import examples
 from insens_tf.cli.project import project
+from insens_tf.cli.sanity import sanity
 
 __all__ = ["command_line", "main"]
 
@@ -42,7 +43,7 @@ def command_line() -> None:
     """
 
 
-for command in (layers, project, analyze, compare, methods, demo):
+for command in (layers, project, analyze, compare, sanity, methods, demo):
     command_line.add_command(command)
 
 

@@ -139,18 +139,24 @@ class _Drawing:
     # --- models ---------------------------------------------------------------------------------
 
     def sequential(self, shape: tuple[int, ...], depth: int) -> keras.Model:
-        model = keras.Sequential([keras.Input(shape, dtype=self.dtype)])
+        tensor = keras.Input(shape, dtype=self.dtype)
+        layers = []
         for _ in range(depth):
-            self._extend(model)
-        for layer in self.head(_shape(model.output)):
-            model.add(layer)
-        return model
+            taken, tensor = self._small_enough(tensor)
+            layers += taken
+        layers += self.head(_shape(tensor))
+        return keras.Sequential([keras.Input(shape, dtype=self.dtype), *layers])
 
-    def _extend(self, model: keras.Sequential) -> None:
-        for layer in self.layers(_shape(model.output)):
+    def _small_enough(self, tensor: Any) -> tuple[list[Any], Any]:
+        """Layers to go on with from a tensor, and what they give."""
+        taken = []
+        for layer in self.layers(_shape(tensor)):
             # Keras has no way to look ahead that holds for every layer but to try.
-            if math.prod(_shape(layer(model.output))) <= LARGEST:
-                model.add(layer)
+            result = layer(tensor)
+            if math.prod(_shape(result)) <= LARGEST:
+                tensor = result
+                taken.append(layer)
+        return taken, tensor
 
     def functional(self, shape: tuple[int, ...], depth: int) -> keras.Model:
         inputs = tensor = keras.Input(shape, dtype=self.dtype)
@@ -210,10 +216,9 @@ class _Drawing:
         if self.random.choice([True, False]):
             inner = keras.Model(inputs, self.chain(inputs))
         else:
-            inner = keras.Sequential([keras.Input(_shape(tensor), dtype=self.dtype)])
-            self._extend(inner)
-            if not inner.layers:
-                inner.add(self.gate())
+            layers, _ = self._small_enough(inputs)
+            inputs = keras.Input(_shape(tensor), dtype=self.dtype)
+            inner = keras.Sequential([inputs, *(layers or [self.gate()])])
         return inner(tensor)
 
     # --- one layer ------------------------------------------------------------------------------

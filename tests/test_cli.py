@@ -6,6 +6,7 @@ checked inside this one, as each process takes seconds to start TensorFlow.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,7 +20,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import innvestigate
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,8 +28,12 @@ from tensorflow import keras
 from insens_tf import __version__, cli
 from insens_tf.analyzer import create_analyzer
 from insens_tf.cli import drawing
+from insens_tf.innvestigate_contract import WHY_MISSING
+from insens_tf.innvestigate_contract import analyzers as registry
 from insens_tf.insens import SENSITIVITIES, STATES
 from insens_tf.methods import METHODS
+from tests.architectures import KERAS_2
+from tests.conftest import needs_innvestigate
 from tests.oracle import Oracle, Reference
 
 SIDE = 8
@@ -96,7 +100,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         warnings.simplefilter("ignore")  # Keras warns that .h5 is old
         model.save(folder / "tiny.keras")
         model.save(folder / "tiny.h5")
-        model.save(folder / "tiny_saved_model")
+        if KERAS_2:
+            # Keras 3 neither writes nor reads SavedModels.
+            model.save(folder / "tiny_saved_model")
     images, _ = bars(3, seed=2)
     np.savez(folder / "images.npz", x_train=training, x_test=images)
     (folder / "pictures").mkdir()
@@ -306,6 +312,7 @@ def test_analyze_draws_insens_as_the_oracle_has_it(trained: Trained, tmp_path: P
     assert record["layers"] == ["conv", "dense"]
 
 
+@needs_innvestigate
 def test_compare_draws_the_maps_of_the_analyzers(trained: Trained, tmp_path: Path) -> None:
     out = tmp_path / "results"
     done = run(
@@ -364,6 +371,7 @@ def test_compare_draws_the_maps_of_the_analyzers(trained: Trained, tmp_path: Pat
     assert record["layers"] == ["conv", "dense"]
 
 
+@needs_innvestigate
 def test_compare_draws_the_methods_of_the_paper(
     call: Any, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -418,10 +426,11 @@ def test_the_probability_is_the_models_or_the_softmax_of_its_logits(
         drawing, "write_overviews", lambda _, __, rows, *___, **____: titles.extend(rows)
     )
     paths = [str(tmp_path / name) for name in ("constant.keras", "x.npy", "out")]
-    assert call("compare", *paths[:2], "--methods", "gradient", "--out", paths[2]).code == 0
+    assert call("compare", *paths[:2], "--methods", "switched.weights", "--out", paths[2]).code == 0
     assert titles == [f"image {i}\n{title}" for i in range(2)]
 
 
+@needs_innvestigate
 def test_failing_methods_are_left_out_when_asked(
     call: Any, mistaken: Trained, tmp_path: Path
 ) -> None:
@@ -447,6 +456,7 @@ def test_failing_methods_are_left_out_when_asked(
     assert os.listdir(tmp_path) == ["results"]
 
 
+@needs_innvestigate
 def test_what_the_library_warns_of_is_said_in_one_line(
     call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,7 +480,8 @@ def test_what_the_library_warns_of_is_said_in_one_line(
 def test_methods_lists_every_name_that_create_analyzer_knows(call: Any) -> None:
     done = call("methods")
     assert (done.code, done.err) == (0, "")
-    assert set(METHODS) == set(innvestigate.analyzer.analyzers)
+    assert set(METHODS) >= set(registry)
+    assert WHY_MISSING is not None or set(METHODS) == set(registry)
     said = " ".join(done.out.split())
     for name, method in METHODS.items():
         assert f"\n  {name}" in done.out
@@ -478,7 +489,7 @@ def test_methods_lists_every_name_that_create_analyzer_knows(call: Any) -> None:
         assert method.source in said
 
 
-@pytest.mark.parametrize("name", ["tiny.h5", "tiny_saved_model"])
+@pytest.mark.parametrize("name", ["tiny.h5", *(["tiny_saved_model"] if KERAS_2 else [])])
 def test_other_formats_of_the_model_do_too(call: Any, trained: Trained, name: str) -> None:
     arguments = ("--layer", "logits", "--neuron", "all")
     here = call("project", str(trained.folder / name), trained.arrays, *arguments)
@@ -753,7 +764,10 @@ MISTAKES = {
         "for insens, which is not drawn",
     ),
     "no such layer to compare": (
-        ["compare", "{model}", "{arrays}", "--layer", "dens", "--out", "{folder}/out"],
+        [
+            *("compare", "{model}", "{arrays}", "--methods", "insens"),
+            *("--layer", "dens", "--out", "{folder}/out"),
+        ],
         r"'dens'.*'conv'.*'dense'",
     ),
     "a model of two inputs": (
@@ -811,7 +825,16 @@ def mistaken(trained: Trained) -> Trained:
     return trained
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+NEEDS_INNVESTIGATE = ("a method that cannot be used", "no Insens of this model")
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        pytest.param(one, marks=needs_innvestigate) if one in NEEDS_INNVESTIGATE else one
+        for one in MISTAKES
+    ],
+)
 def test_what_is_wrong_is_said_in_one_line(call: Any, mistaken: Trained, mistake: str) -> None:
     arguments, message = MISTAKES[mistake]
     names = {
@@ -836,7 +859,9 @@ def test_a_process_fails_with_one_line_and_a_code(mistaken: Trained, mistake: st
     assert_refused(done.returncode, done.stderr, message)
 
 
-@pytest.mark.parametrize("command", [("analyze",), ("compare", "--methods", "insens,gradient")])
+@pytest.mark.parametrize(
+    "command", [("analyze",), ("compare", "--methods", "insens,switched.weights")]
+)
 def test_results_do_not_appear_by_halves(
     call: Any,
     trained: Trained,
@@ -875,8 +900,13 @@ def test_a_process_that_is_ended_leaves_nothing_behind(
     while not os.listdir(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert os.listdir(tmp_path)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    err = b""
+    for _ in range(60):
+        # Some modules that are being imported let no exception through, not this one either.
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _, err = process.communicate(timeout=1)
+            break
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     assert b"Traceback" not in err
     assert os.listdir(tmp_path) == []

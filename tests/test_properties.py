@@ -29,6 +29,9 @@ settings.register_profile(
 )
 MODELS = settings.get_profile("models")
 
+# Keras 3 means well: a softmax of one output is always 1.
+pytestmark = pytest.mark.filterwarnings("ignore:.*You are using a softmax over axis")
+
 sources = st.randoms(use_true_random=False)
 
 

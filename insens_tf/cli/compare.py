@@ -36,7 +36,12 @@ from insens_tf.cli.options import (
     out_option,
     overwrite_option,
 )
-from insens_tf.cli.reading import check_one_input_and_output, layer_names, read_inputs
+from insens_tf.cli.reading import (
+    check_one_input_and_output,
+    layer_names,
+    load_model,
+    read_inputs,
+)
 from insens_tf.cli.results import record_of, results_in
 from insens_tf.methods import BASELINES
 
@@ -113,7 +118,7 @@ def compare(
     )
     with results_in(out, record, overwrite) as folder:
         assert folder is not None
-        loaded = files.load_model(model_path)
+        loaded = load_model(model_path)
         check_one_input_and_output(loaded, model_path)
         inputs = read_inputs(loaded, images, options)
         inputs.as_pictures(inputs[:1])  # refused now, not after the work

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from insens_tf import files
-from insens_tf.cli.messages import said_in_one_line
+from insens_tf.cli.messages import import_tensorflow, said_in_one_line
 from insens_tf.cli.options import examples
 from insens_tf.cli.results import record_of
 
@@ -52,6 +52,7 @@ def demo(out: str, seed: int, epochs: int) -> None:
     """
     record = record_of("demo", None, (), {}, seed=seed, epochs=epochs)
     with files.results_folder(out, record, replace=True) as folder:
+        import_tensorflow()
         from insens_tf import demo as demonstration
 
         with said_in_one_line():

@@ -10,7 +10,7 @@ from insens_tf import files
 from insens_tf.cli.frequency import frequency_over
 from insens_tf.cli.messages import CommandError, said_in_one_line
 from insens_tf.cli.options import examples, first_option, image_options
-from insens_tf.cli.reading import read_inputs, shape_text
+from insens_tf.cli.reading import load_model, read_inputs, shape_text
 
 __all__ = ["layers"]
 
@@ -44,7 +44,7 @@ def layers(model: str, data: str | None, **options: Any) -> None:
     model_path = files.check_model_path(model)
     if data is not None:
         files.check_image_paths([data])
-    loaded = files.load_model(model_path)
+    loaded = load_model(model_path)
     from insens_tf import SwitchedNetwork, UnreadableModelError, examine
 
     try:

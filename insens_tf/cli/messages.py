@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -11,11 +12,35 @@ import click
 
 from insens_tf import files
 
-__all__ = ["CommandError", "said_in_one_line", "shows_progress", "warnings_in_one_line"]
+__all__ = [
+    "CommandError",
+    "import_tensorflow",
+    "said_in_one_line",
+    "shows_progress",
+    "warnings_in_one_line",
+]
 
 
 class CommandError(click.ClickException):
     """Something that the user can put right, said in one line."""
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without what it says before its log level counts.
+
+    From 2.17 on it tells of missing graphics cards whatever TF_CPP_MIN_LOG_LEVEL is.
+    """
+    if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        return
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import files
-from insens_tf.cli.messages import CommandError, said_in_one_line
+from insens_tf.cli.messages import CommandError, import_tensorflow, said_in_one_line
 
 if TYPE_CHECKING:
     from insens_tf.network import SwitchedNetwork
@@ -23,6 +23,7 @@ __all__ = [
     "chosen_neurons",
     "layer_name",
     "layer_names",
+    "load_model",
     "neuron_text",
     "read_inputs",
     "read_network",
@@ -30,9 +31,15 @@ __all__ = [
 ]
 
 
+def load_model(path: Path) -> Any:
+    """Load a model."""
+    import_tensorflow()
+    return files.load_model(path)
+
+
 def read_network(path: Path) -> SwitchedNetwork:
     """Load a model and read it as a switched network."""
-    model = files.load_model(path)
+    model = load_model(path)
     from insens_tf.network import SwitchedNetwork
 
     with said_in_one_line():

@@ -36,7 +36,12 @@ from insens_tf.cli.options import (
     out_option,
     overwrite_option,
 )
-from insens_tf.cli.reading import check_one_input_and_output, layer_names, read_inputs
+from insens_tf.cli.reading import (
+    check_one_input_and_output,
+    layer_names,
+    load_model,
+    read_inputs,
+)
 from insens_tf.cli.results import record_of
 
 if TYPE_CHECKING:
@@ -171,7 +176,7 @@ def sanity(
         seed=seed,
     )
     with files.results_folder(out, record, replace=overwrite) as folder:
-        loaded = files.load_model(model_path)
+        loaded = load_model(model_path)
         check_one_input_and_output(loaded, model_path)
         inputs = read_inputs(loaded, images, options)
         x_train = None

@@ -21,12 +21,24 @@ from insens_tf.activations import PiecewiseLinear
 if TYPE_CHECKING:
     from insens_tf.reading.reader import Call, Reader
 
-__all__ = ["NOT_PIECEWISE_LINEAR", "RULES"]
+__all__ = ["NOT_PIECEWISE_LINEAR", "OTHERWISE_IN_TRAINING", "RULES"]
 
 Rule = Callable[["Reader", Any, "Call"], int]
 
 RULES: dict[str, Rule] = {}
 """The rule of each layer kind, by the name of its class."""
+
+OTHERWISE_IN_TRAINING = (
+    "AlphaDropout",
+    "BatchNormalization",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+)
+"""Layers that do something else in training than at inference."""
 
 NOT_PIECEWISE_LINEAR: dict[str, tuple[str, str]] = {
     **dict.fromkeys(

@@ -24,7 +24,7 @@ from insens_tf.reading.keras_graph import (
     results_of,
     source,
 )
-from insens_tf.reading.layer_rules import NOT_PIECEWISE_LINEAR, RULES
+from insens_tf.reading.layer_rules import NOT_PIECEWISE_LINEAR, OTHERWISE_IN_TRAINING, RULES
 
 __all__ = ["Call", "Reader", "Reading", "read", "read_what_can_be"]
 
@@ -353,7 +353,9 @@ class Reader:
             self.parts[call.name] = layer
         if function is None:
             self.keras_layers[call.name] = layer
-        if named.get("training"):
+        kind = type(layer).__name__
+        # Keras 3 itself calls its layers of preprocessing so, which do the same in any case.
+        if named.get("training") and (kind in OTHERWISE_IN_TRAINING or hasattr(layer, "layers")):
             raise self.refuse(
                 call,
                 "a layer that is called as for inference",
@@ -370,7 +372,6 @@ class Reader:
                 f"{call.shape}",
                 "give every size but the batch's, or cut the model before it",
             )
-        kind = type(layer).__name__
         if function is not None:
             return [self._apply_function(layer, function, call, positional, named)]
         if kind in NOT_PIECEWISE_LINEAR and is_keras(layer):

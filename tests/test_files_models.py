@@ -53,6 +53,31 @@ def test_every_format_gives_the_model_back(model: keras.Model, tmp_path: Path, n
     assert np.array_equal(loaded(x), model(x))
 
 
+@pytest.mark.parametrize("written", ["1.0.0", "2.9.1", "7.1.0"])
+def test_a_model_of_another_keras_is_said_to_be_one(
+    model: keras.Model, tmp_path: Path, written: str
+) -> None:
+    whole = save_model(model, tmp_path / "whole.keras")
+    path = tmp_path / "other.keras"
+    with zipfile.ZipFile(whole) as before, zipfile.ZipFile(path, "w") as after:
+        for name in before.namelist():
+            content = before.read(name)
+            if name.endswith("json"):
+                settings = json.loads(content)
+                if name == "metadata.json":
+                    settings["keras_version"] = written
+                else:
+                    settings["config"]["layers"][1]["config"]["unheard_of"] = 1
+                content = json.dumps(settings).encode()
+            after.writestr(name, content)
+    said = rf"other\.keras \(written by Keras {re.escape(written)}, and this is \d.*\) cannot be"
+    own = written.startswith("2." if KERAS_2 else "3.")
+    with pytest.raises(UnusableFileError, match="cannot be loaded" if own else said) as caught:
+        load_model(path)
+    assert ("written by" in str(caught.value)) == (not own)
+    assert ("tf_keras" in str(caught.value)) == (written.startswith("2.") and not own)
+
+
 def test_paths_that_are_no_model_are_refused(tmp_path: Path) -> None:
     def refuse(name: str, message: str) -> None:
         with pytest.raises(UnusableFileError, match=message):

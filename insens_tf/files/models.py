@@ -147,13 +147,43 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         # A damaged or foreign file can make Keras raise anything, and whatever it is, it is the
         # file's fault.
         raise UnusableFileError(
-            f"model {path} cannot be loaded by Keras: {one_line(error, 300)}"
+            f"model {path}{_written_by_another_keras(path)} cannot be loaded by Keras: "
+            f"{one_line(error, 300)}"
         ) from error
     if not hasattr(model, "layers"):
         raise UnusableFileError(
             f"model {path} holds {type(model).__name__}, which is no model; {_REBUILD}"
         )
     return model
+
+
+def _written_by_another_keras(path: Path) -> str:
+    """Say by which Keras a file was written, and the way out, where this is another one."""
+    import keras  # type: ignore[import-untyped]
+
+    written = _version_of_keras(path)
+    here = keras.__version__
+    if written is None or written.partition(".")[0] == here.partition(".")[0]:
+        return ""
+    way_out = f"load it with Keras {written.partition('.')[0]}, and build it with Keras here"
+    if written.startswith("2."):
+        way_out = "install tf_keras, and if it is a .keras file, save it with Keras 2 as .h5 first"
+    return f" (written by Keras {written}, and this is {here}: {way_out})"
+
+
+def _version_of_keras(path: Path) -> str | None:
+    import h5py  # type: ignore[import-untyped]
+
+    try:
+        if _is_keras_archive(path):
+            with zipfile.ZipFile(path) as archive:
+                version = json.loads(archive.read("metadata.json"))["keras_version"]
+        else:
+            with h5py.File(path, "r") as file:
+                version = file.attrs["keras_version"]
+    except (KeyError, OSError, TypeError, ValueError):
+        return None
+    return str(version) if re.fullmatch(r"\d+(\.\w+)+", str(version)) else None
 
 
 def begins_with_scaling(model: Any) -> bool:
@@ -176,7 +206,7 @@ def _is_keras_archive(path: Path) -> bool:
 
 def _stored_config(path: Path) -> Any:
     """Give the configuration in a model file, which refers to no other file."""
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     if _is_keras_archive(path):
         with zipfile.ZipFile(path) as archive:

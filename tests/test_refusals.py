@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -247,6 +248,14 @@ def test_several_inputs() -> None:
     one, other = keras.Input((3,)), keras.Input((4,))
     joined = keras.layers.Concatenate()([one, other])
     refused(keras.Model([one, other], keras.layers.Dense(2)(joined)), "one input", "2")
+
+
+@pytest.mark.skipif(KERAS_2, reason="Keras 2 has no other backend")
+def test_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = around(keras.layers.ReLU())
+    package = sys.modules[type(model).__module__.partition(".")[0]]
+    monkeypatch.setattr(package.config, "backend", lambda: "jax")
+    refused(model, "TensorFlow", "'jax'", "KERAS_BACKEND=tensorflow")
 
 
 def test_an_unbuilt_model() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ import tensorflow as tf
 __all__ = [
     "Operand",
     "arguments_of",
+    "backend_of",
     "function_of",
     "is_keras",
     "key",
@@ -24,6 +26,13 @@ def is_keras(thing: Any, name: str | None = None) -> bool:
     kind = thing if callable(thing) and hasattr(thing, "__name__") else type(thing)
     package = (kind.__module__ or "").partition(".")[0]
     return package in ("keras", "tf_keras", "tensorflow") and name in (None, kind.__name__)
+
+
+def backend_of(model: Any) -> str:
+    """Return what computes in a model: of Keras 2 TensorFlow, of Keras 3 what is configured."""
+    package = sys.modules.get((type(model).__module__ or "").partition(".")[0])
+    configuration: Any = getattr(package, "config", None)
+    return configuration.backend() if hasattr(configuration, "backend") else "tensorflow"
 
 
 class Operand(NamedTuple):

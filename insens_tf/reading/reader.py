@@ -17,6 +17,7 @@ from insens_tf.reading.function_rules import FUNCTIONS, SMOOTH_FUNCTIONS
 from insens_tf.reading.keras_graph import (
     Operand,
     arguments_of,
+    backend_of,
     function_of,
     is_keras,
     key,
@@ -127,6 +128,12 @@ class Reader:
 
     def reading(self) -> Reading:
         model = self.model
+        if backend_of(model) != "tensorflow":
+            raise UnreadableModelError(
+                f"model {model.name!r}: expected a Keras that computes with TensorFlow, found the "
+                f"backend {backend_of(model)!r}; save the model, and load it in a process with "
+                "KERAS_BACKEND=tensorflow."
+            )
         inputs, outputs = self._ends(model)
         if len(inputs) != 1:
             raise UnreadableModelError(

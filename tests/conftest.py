@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ with warnings.catch_warnings():
 
     import insens_tf
 
+from insens_tf import cli
 from insens_tf.innvestigate_contract import WHY_MISSING
 from tests.architectures import KERAS_2, build, images, randomise
 from tests.oracle import Oracle, Reference
@@ -104,3 +105,26 @@ def case() -> CaseOf:
         return Case(model, network, x, references)
 
     return of
+
+
+class Outcome(NamedTuple):
+    """How a command ended that was run inside this process."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """Run a command inside this process, and leave the process as it was."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run_here(*arguments: str) -> Outcome:
+        capfd.readouterr()
+        with warnings.catch_warnings():
+            code = cli.main(arguments)
+        return Outcome(code, *capfd.readouterr())
+
+    yield run_here
+    signal.signal(signal.SIGTERM, handler)

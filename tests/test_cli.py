@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,29 +137,6 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
-
-
-class Outcome(NamedTuple):
-    """How a command ended that was run inside this process."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def call(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
-    """Run a command inside this process, and leave the process as it was."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run_here(*arguments: str) -> Outcome:
-        capfd.readouterr()
-        with warnings.catch_warnings():
-            code = cli.main(arguments)
-        return Outcome(code, *capfd.readouterr())
-
-    yield run_here
-    signal.signal(signal.SIGTERM, handler)
 
 
 def table(text: str) -> list[list[str]]:

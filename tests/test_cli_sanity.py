@@ -6,9 +6,6 @@ import csv
 import json
 import os
 import re
-import signal
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +14,6 @@ import pytest
 from PIL import Image
 from tensorflow import keras
 
-from insens_tf import cli
 from insens_tf.evaluation import CHECKS, CORRELATIONS, RandomisationCheck, randomisation_check
 from insens_tf.innvestigate_contract import WHY_MISSING
 from tests.conftest import needs_innvestigate
@@ -37,14 +33,6 @@ class Given(NamedTuple):
     @property
     def paths(self) -> tuple[str, str]:
         return str(self.folder / "model.keras"), str(self.folder / "images.npz")
-
-
-class Outcome(NamedTuple):
-    """How a command ended that was run inside this process."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="module")
@@ -72,21 +60,6 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
         one[..., np.newaxis].astype(np.float32) / np.float32(255) for one in (images, training)
     )
     return Given(folder, model, x, x_train)
-
-
-@pytest.fixture
-def call(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
-    """Run a command inside this process, and leave the process as it was."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run_here(*arguments: str) -> Outcome:
-        capfd.readouterr()
-        with warnings.catch_warnings():
-            code = cli.main(arguments)
-        return Outcome(code, *capfd.readouterr())
-
-    yield run_here
-    signal.signal(signal.SIGTERM, handler)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

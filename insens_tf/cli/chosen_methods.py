@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -15,11 +15,12 @@ from insens_tf.cli.messages import CommandError
 from insens_tf.methods import METHODS
 
 __all__ = [
-    "METHODS_OF_THE_PAPER",
     "arguments_of",
+    "check_insens_options",
     "insens_layer_option",
     "leaving_out",
     "method_names",
+    "methods_option",
     "skip_failing_option",
     "some_left",
 ]
@@ -27,7 +28,7 @@ __all__ = [
 _Some = TypeVar("_Some", bound=Sized)
 
 # lrp.epsilon stands for LRP: the paper says no more than that it is iNNvestigate's.
-METHODS_OF_THE_PAPER = (
+_METHODS_OF_THE_PAPER = (
     "gradient",
     "integrated_gradients",
     "deep_taylor",
@@ -52,9 +53,35 @@ skip_failing_option = click.option(
 )
 
 
+def methods_option(which: str, of_the_paper: str = "") -> Callable[[Any], Any]:
+    """Make the option of the methods: what they are chosen for, and a word on the paper's."""
+    return click.option(
+        "--methods",
+        "chosen_methods",
+        multiple=True,
+        metavar="NAME,...",
+        help=f"{which}; repeat the option or separate them by commas (see insens-tf methods). "
+        f"Without it those of the paper: {', '.join(_METHODS_OF_THE_PAPER)}{of_the_paper}.",
+    )
+
+
+def check_insens_options(
+    names: Sequence[str],
+    what_is_done: str,
+    chosen_layers: Sequence[str],
+    frequency_from: str | None,
+    frequency_key: str | None,
+) -> None:
+    """Refuse options that are for insens where it is not among the methods."""
+    if "insens" not in names and (chosen_layers or frequency_from or frequency_key):
+        raise click.UsageError(
+            f"--layer and --frequency-from are for insens, which is not {what_is_done}"
+        )
+
+
 def method_names(texts: Sequence[str], skip_failing: bool) -> list[str]:
     """Read --methods, which each may name several; without it, those of the paper."""
-    names = [name.strip() for text in texts for name in text.split(",")] or METHODS_OF_THE_PAPER
+    names = [name.strip() for text in texts for name in text.split(",")] or _METHODS_OF_THE_PAPER
     for name in names:
         if name not in METHODS:
             close = difflib.get_close_matches(name, METHODS, n=1)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from insens_tf import files
 from insens_tf.cli.chosen_methods import (
-    METHODS_OF_THE_PAPER,
     arguments_of,
+    check_insens_options,
     insens_layer_option,
     leaving_out,
     method_names,
+    methods_option,
     skip_failing_option,
     some_left,
 )
@@ -63,15 +64,9 @@ _BATCH = 256
 )
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True)
-@click.option(
-    "--methods",
-    "chosen_methods",
-    multiple=True,
-    metavar="NAME,...",
-    help="Which methods, across the picture in this order; repeat the option or separate them by "
-    "commas (see insens-tf methods). Without it those of the paper: "
-    f"{', '.join(METHODS_OF_THE_PAPER)}; lrp.epsilon stands for its LRP, of which it does not "
-    "name the rule.",
+@methods_option(
+    "Which methods, across the picture in this order",
+    "; lrp.epsilon stands for its LRP, of which it does not name the rule",
 )
 @insens_layer_option
 @frequency_options
@@ -103,8 +98,7 @@ def compare(
     outputs where these are logits. --scale, --resize and --grayscale hold for DATA too.
     """
     names = method_names(chosen_methods, skip_failing)
-    if "insens" not in names and (chosen_layers or frequency_from or frequency_key):
-        raise click.UsageError("--layer and --frequency-from are for insens, which is not drawn")
+    check_insens_options(names, "drawn", chosen_layers, frequency_from, frequency_key)
     model_path = files.check_model_path(model)
     files.check_image_paths(images)
     check_frequency_options(frequency_from, frequency_key)

@@ -16,8 +16,13 @@ from insens_tf.cli.reading import read_inputs
 if TYPE_CHECKING:
     from insens_tf.network import SwitchedNetwork
 
-__all__ = ["check_frequency_options", "frequency_of", "frequency_over", "holds_a_frequency"]
-
+__all__ = [
+    "check_frequency_options",
+    "frequency_of",
+    "frequency_over",
+    "holds_a_frequency",
+    "read_training_inputs",
+]
 
 _BATCH = 256
 
@@ -59,11 +64,18 @@ def frequency_of(
         network.plan(None, list(names), frequency)  # refused now, before it is kept
         click.echo(f"Read the activation frequency over {frequency.samples} samples from {path}.")
     else:
-        data = {**options, "key": key, "first": None}
-        inputs = read_inputs(network.model, [path], data, usual_keys=("x_train", "x"))
+        inputs = read_training_inputs(network.model, path, key, options)
         frequency = frequency_over(network, inputs, names)
     frequency.save(kept)
     return frequency
+
+
+def read_training_inputs(
+    model: Any, path: str, key: str | None, options: dict[str, Any]
+) -> files.ModelInputs:
+    """Read the data of --frequency-from: all of it, and as the images are read otherwise."""
+    data = {**options, "key": key, "first": None}
+    return read_inputs(model, [path], data, usual_keys=("x_train", "x"))
 
 
 def holds_a_frequency(path: Path) -> bool:

@@ -13,6 +13,7 @@ __all__ = [
     "channels_option",
     "examples",
     "first_option",
+    "frequency_key_option",
     "frequency_options",
     "image_options",
     "out_option",
@@ -57,6 +58,11 @@ def image_options(command: _Command) -> _Command:
     return with_options(command, options)
 
 
+frequency_key_option = click.option(
+    "--frequency-key", metavar="NAME", help="The array to take from DATA, an .npz file."
+)
+
+
 def frequency_options(command: _Command) -> _Command:
     """Add the options of where the activation frequency comes from."""
     options = [
@@ -67,9 +73,7 @@ def frequency_options(command: _Command) -> _Command:
             "often each neuron is active, m/N, or the frequency.npz of earlier results. Without "
             "it every neuron weighs the same.",
         ),
-        click.option(
-            "--frequency-key", metavar="NAME", help="The array to take from DATA, an .npz file."
-        ),
+        frequency_key_option,
     ]
     return with_options(command, options)
 

@@ -14,15 +14,20 @@ from numpy.typing import NDArray
 
 from insens_tf import files
 from insens_tf.cli.chosen_methods import (
-    METHODS_OF_THE_PAPER,
     arguments_of,
+    check_insens_options,
     insens_layer_option,
     leaving_out,
     method_names,
+    methods_option,
     skip_failing_option,
     some_left,
 )
-from insens_tf.cli.frequency import check_frequency_options, holds_a_frequency
+from insens_tf.cli.frequency import (
+    check_frequency_options,
+    holds_a_frequency,
+    read_training_inputs,
+)
 from insens_tf.cli.messages import (
     CommandError,
     said_in_one_line,
@@ -32,6 +37,7 @@ from insens_tf.cli.messages import (
 from insens_tf.cli.options import (
     examples,
     first_option,
+    frequency_key_option,
     image_options,
     out_option,
     overwrite_option,
@@ -82,14 +88,7 @@ class _Batches:
 )
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True)
-@click.option(
-    "--methods",
-    "chosen_methods",
-    multiple=True,
-    metavar="NAME,...",
-    help="Which methods; repeat the option or separate them by commas (see insens-tf methods). "
-    f"Without it those of the paper: {', '.join(METHODS_OF_THE_PAPER)}.",
-)
+@methods_option("Which methods")
 @insens_layer_option
 @click.option(
     "--frequency-from",
@@ -98,7 +97,7 @@ class _Batches:
     "each randomised network, how often each neuron is active, m/N. Without it every neuron weighs "
     "the same.",
 )
-@click.option("--frequency-key", metavar="NAME", help="The array to take from DATA, an .npz file.")
+@frequency_key_option
 @click.option(
     "--check",
     "chosen_checks",
@@ -153,8 +152,7 @@ def sanity(
     --resize and --grayscale hold for DATA too.
     """
     names = method_names(chosen_methods, skip_failing)
-    if "insens" not in names and (chosen_layers or frequency_from or frequency_key):
-        raise click.UsageError("--layer and --frequency-from are for insens, which is not checked")
+    check_insens_options(names, "checked", chosen_layers, frequency_from, frequency_key)
     model_path = files.check_model_path(model)
     files.check_image_paths(images)
     check_frequency_options(frequency_from, frequency_key)
@@ -181,8 +179,8 @@ def sanity(
         inputs = read_inputs(loaded, images, options)
         x_train = None
         if frequency_from is not None:
-            data = {**options, "key": frequency_key, "first": None}
-            x_train = _Batches(read_inputs(loaded, [frequency_from], data, ("x_train", "x")))
+            training = read_training_inputs(loaded, frequency_from, frequency_key, options)
+            x_train = _Batches(training)
         elif "insens" in names:
             click.echo("No --frequency-from: every neuron weighs the same.")
         found: dict[str, list[RandomisationCheck]] = {}

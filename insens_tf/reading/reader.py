@@ -159,7 +159,7 @@ class Reader:
             tuple(results),
             self.keras_layers,
             self.parts,
-            self._refusals(found),
+            self._refusals(graph, found),
         )
 
     def _looked_through(self, position: int) -> int:
@@ -167,12 +167,13 @@ class Reader:
             position = self.activities[position]
         return position
 
-    def _refusals(self, positions: Iterable[int]) -> dict[str, UnreadableModelError]:
+    def _refusals(
+        self, graph: graphs.Graph, positions: Iterable[int]
+    ) -> dict[str, UnreadableModelError]:
         """Return what cannot be read on the way to some positions, by name, in order."""
-        graph = graphs.Graph(self.operations, self.dtype)
         refusals: dict[str, UnreadableModelError] = {}
         for position in graph.ancestors(positions):
-            operation = self.operations[position]
+            operation = graph.operations[position]
             if isinstance(operation, graphs.Refused):
                 refusals.setdefault(operation.name, operation.reason)
             elif isinstance(operation, graphs.OutputActivation):

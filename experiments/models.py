@@ -8,7 +8,11 @@ import tensorflow as tf
 
 from insens_tf.two_conv import two_conv
 
-__all__ = ["SETTINGS", "Settings", "build"]
+__all__ = ["SETTINGS", "UNTRAINED_SEED", "Settings", "build"]
+
+# Added to a network's number, so that no untrained network has the weights from which a trained one
+# began.
+UNTRAINED_SEED = 2_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Settings:
         Whether training images are mirrored left to right, at random.
     shift
         By how many pixels at most they are shifted along each axis, at random.
+    train_images
+        How many of the training images are used, the first; None: all.
+    stop_at
+        Training ends after the first epoch in which so large a share of the training images was
+        classified correctly, and after `epochs` in any case. None: not before.
     """
 
     input_shape: tuple[int, int, int]
@@ -60,14 +69,17 @@ class Settings:
     learning_rate: float = 1e-3
     flip: bool = False
     shift: int = 0
+    train_images: int | None = None
+    stop_at: float | None = None
 
 
 SETTINGS: dict[str, Settings] = {
     "mnist": Settings(input_shape=(28, 28, 1), classes=10),
-    "fashion_mnist": Settings(input_shape=(28, 28, 1), classes=10, epochs=12, flip=True),
-    "cifar10": Settings(input_shape=(32, 32, 3), classes=10, epochs=20, flip=True, shift=3),
+    "fashion_mnist": Settings(input_shape=(28, 28, 1), classes=10, epochs=6, flip=True),
+    "cifar10": Settings(input_shape=(32, 32, 3), classes=10, epochs=10, flip=True, shift=3),
     # Every photograph by itself, as data_scripts.smallnorb writes them unless told otherwise.
     "smallnorb": Settings(input_shape=(96, 96, 1), classes=5),
+    "mnist_sample": Settings(input_shape=(28, 28, 1), classes=10, epochs=4, batch_size=50),
 }
 
 

@@ -5,17 +5,16 @@ The folder ``--out`` then holds
 - ``model.keras``, the trained network, without its optimizer;
 - ``config.json``, everything that decided it;
 - ``history.json``, loss and accuracy after each epoch;
-- ``run.json``, the two together with the versions and what was measured: the accuracy on the test
-  images and the share of active neurons. This is the file to keep, as in ``experiments/results``.
+- ``run.json``, the two together with the versions, the time, and the accuracy on the training and
+  the test images.
 
 The same command gives the same numbers each time on one machine and number of processor cores.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,85 +22,48 @@ from typing import Any
 import click
 import numpy as np
 import tensorflow as tf
-from tabulate import tabulate
 
-import insens_tf
-from data_scripts.preparation import Arrays, DataError, read_npz
+from data_scripts.preparation import Arrays, DataError
+from experiments.data import fingerprint, load_data, scaled
 from experiments.models import SETTINGS, Settings, build
+from experiments.tables import write_json
+from experiments.versions import versions
 from insens_tf.files import UnusableFileError, results_folder
 
-__all__ = [
-    "ActiveShares",
-    "active_shares",
-    "load_data",
-    "main",
-    "shuffled",
-    "train",
-    "training_batches",
-]
-
-# Of the neurons of 2CONV for a given MNIST image, on average (the paper, section "Sensitivity").
-PAPER_ACTIVE_SHARE = 0.17
+__all__ = ["Network", "main", "shuffled", "train", "train_into", "training_batches"]
 
 
 @dataclass(frozen=True)
-class ActiveShares:
-    """Which share of the neurons is active for an image, averaged over images.
+class Network:
+    """A 2CONV to be trained: all that decides it, but for the data themselves.
 
     Attributes
     ----------
-    layers
-        By layer: the share of neurons with positive activity.
-    overall
-        The same over the neurons of all these layers.
-    subnetwork_layers, subnetwork_overall
-        The same, but counting as inactive what loses in max pooling: the paper deems those
-        neurons inactive regardless of their output.
-    """
-
-    layers: dict[str, float]
-    overall: float
-    subnetwork_layers: dict[str, float]
-    subnetwork_overall: float
-
-
-def load_data(folder: Path, dataset: str, settings: Settings) -> Arrays:
-    """Read what a data script wrote.
-
-    Parameters
-    ----------
-    folder
-        Holds ``<dataset>.npz``.
     dataset
         Name of the data set.
+    seed
+        Of the initial weights, dropout, the order of the images, their augmentation and the order
+        of shuffled labels.
     settings
-        What its images and labels must be.
-
-    Returns
-    -------
-    dict
-        ``x_train``, ``y_train``, ``x_test`` and ``y_test``, uint8; images of shape
-        ``(n, *settings.input_shape)``.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged, or holds something else.
+        How it is built and trained.
+    labels_shuffled
+        Whether it is trained on labels in random order.
     """
-    path = folder / f"{dataset}.npz"
-    data = read_npz(path)
-    for part in ("train", "test"):
-        images, labels = data[f"x_{part}"], data[f"y_{part}"]
-        if images.shape[1:] != settings.input_shape or images.dtype != np.uint8:
-            raise DataError(
-                f"x_{part} in {path} must hold uint8 images of shape {settings.input_shape}, not "
-                f"{images.dtype} of shape {images.shape[1:]}"
-            )
-        if labels.shape != images.shape[:1] or not labels.size or labels.max() >= settings.classes:
-            raise DataError(
-                f"y_{part} in {path} must hold {len(images)} labels below {settings.classes}"
-            )
-    return data
+
+    dataset: str
+    seed: int
+    settings: Settings
+    labels_shuffled: bool = False
+
+    def config(self, data_sha256: str) -> dict[str, Any]:
+        """Return everything that decides the network, as JSON holds it."""
+        return {
+            "dataset": self.dataset,
+            "data_sha256": data_sha256,
+            "seed": self.seed,
+            "labels_shuffled": self.labels_shuffled,
+            **asdict(self.settings),
+        }
 
 
 def shuffled(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -135,7 +97,7 @@ def train(
     labels
         uint8 array of shape ``(n,)``.
     settings
-        Epochs, batch size, learning rate and augmentation.
+        Epochs, batch size, learning rate, augmentation, and when to stop.
     seed
         Decides the order of the images and their augmentation.
 
@@ -153,7 +115,8 @@ def train(
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    history = model.fit(batches, epochs=settings.epochs, verbose=2)
+    callbacks = [] if settings.stop_at is None else [_StopAt(settings.stop_at)]
+    history = model.fit(batches, epochs=settings.epochs, verbose=2, callbacks=callbacks)
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
@@ -208,64 +171,72 @@ def _augmented(image: tf.Tensor, seed: tf.Tensor, settings: Settings) -> tf.Tens
     return image
 
 
-def active_shares(model: tf.keras.Sequential, images: np.ndarray) -> ActiveShares:
-    """Measure the share of active neurons.
+class _StopAt(tf.keras.callbacks.Callback):
+    """Ends the training once a share of the training images is classified correctly."""
+
+    def __init__(self, accuracy: float) -> None:
+        super().__init__()
+        self._accuracy = accuracy
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        if logs is not None and logs["accuracy"] >= self._accuracy:
+            self.model.stop_training = True
+
+
+def train_into(folder: Path, network: Network, data: Arrays, data_sha256: str) -> dict[str, Any]:
+    """Train a network and write it to a folder.
 
     Parameters
     ----------
-    model
-        2CONV.
-    images
-        Float array of shape ``(n, *input_shape)``.
+    folder
+        To be filled with ``model.keras``, ``config.json`` and ``history.json``.
+    network
+        The network.
+    data
+        Its data set, from :func:`experiments.data.load_data`.
+    data_sha256
+        The data's :func:`experiments.data.fingerprint`.
 
     Returns
     -------
-    ActiveShares
-        Averages over the images.
+    dict
+        The record: configuration, versions, ``seconds`` of the training, ``train_accuracy`` on the
+        labels that it was trained on, as it is afterwards, ``test_accuracy``, ``test_loss`` and
+        ``history``.
     """
-    network = insens_tf.SwitchedNetwork(model)
-    frequency = network.activation_frequency(images)
-    neurons = {layer.name: layer.neurons for layer in network.layers}
-    layers = {name: float(np.mean(frequency[name])) for name in neurons}
-
-    # Of the neurons in a pool that passes on something positive exactly one is in the active
-    # subnetwork, its winner; the pools of 2CONV do not overlap.
-    pools = {"conv_1": "pool_1", "conv_2": "pool_2"}
-    pooling = tf.keras.Model(
-        model.inputs[0], [model.get_layer(pool).output for pool in pools.values()]
+    settings = network.settings
+    tf.keras.utils.set_random_seed(network.seed)
+    tf.config.experimental.enable_op_determinism()
+    model = build(settings, network.seed)
+    images = data["x_train"][: settings.train_images]
+    labels = data["y_train"][: settings.train_images]
+    if network.labels_shuffled:
+        labels = shuffled(labels, network.seed)
+    started = time.perf_counter()
+    history = train(model, images, labels, settings, network.seed)
+    seconds = time.perf_counter() - started
+    _, train_accuracy = model.evaluate(scaled(images), labels, batch_size=256, verbose=0)
+    test_loss, test_accuracy = model.evaluate(
+        scaled(data["x_test"]), data["y_test"], batch_size=256, verbose=0
     )
-    winners = dict.fromkeys(pools, 0)
-    for start in range(0, len(images), 256):
-        for name, passed_on in zip(pools, pooling(images[start : start + 256]), strict=True):
-            winners[name] += int(tf.math.count_nonzero(passed_on > 0))
-    subnetwork = layers | {
-        name: count / (len(images) * neurons[name]) for name, count in winners.items()
+
+    # A copy that was never compiled, so that the file holds no optimizer.
+    trained = build(settings)
+    trained.set_weights(model.get_weights())
+    trained.save(folder / "model.keras")
+    config = network.config(data_sha256)
+    write_json(folder / "config.json", config)
+    write_json(folder / "history.json", history)
+    return {
+        "experiment": "train",
+        "config": config,
+        "versions": versions(),
+        "seconds": round(seconds, 1),
+        "train_accuracy": round(float(train_accuracy), 6),
+        "test_accuracy": round(float(test_accuracy), 6),
+        "test_loss": round(float(test_loss), 6),
+        "history": history,
     }
-
-    def overall(shares: dict[str, float]) -> float:
-        return sum(shares[name] * neurons[name] for name in neurons) / sum(neurons.values())
-
-    return ActiveShares(layers, overall(layers), subnetwork, overall(subnetwork))
-
-
-def _fingerprint(data: Arrays) -> str:
-    """Return a SHA-256 of the arrays, by which a result says what data it is from."""
-    digest = hashlib.sha256()
-    for name in sorted(data):
-        digest.update(f"{name} {data[name].dtype} {data[name].shape}".encode())
-        digest.update(np.ascontiguousarray(data[name]).data)
-    return digest.hexdigest()
-
-
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _changed(settings: Settings, **options: Any) -> Settings:
-    """Return the settings with those options that were given."""
-    return replace(
-        settings, **{name: value for name, value in options.items() if value is not None}
-    )
 
 
 @click.command()
@@ -302,6 +273,14 @@ def _changed(settings: Settings, **options: Any) -> Settings:
     default=True,
     help="Whether to mirror and shift training images where the data set's settings say so.",
 )
+@click.option(
+    "--train-images", type=click.IntRange(min=1), help="Use so many, the first. Default: all."
+)
+@click.option(
+    "--stop-at",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    help="End once so large a share of the training images is classified correctly.",
+)
 def main(
     dataset: str,
     data: Path,
@@ -309,91 +288,28 @@ def main(
     seed: int,
     shuffle_labels: bool,
     overwrite: bool,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    dropout: float | None,
     augment: bool,
+    **options: Any,
 ) -> None:
-    """Train 2CONV on a data set and measure accuracy and the share of active neurons."""
-    settings = _changed(
-        SETTINGS[dataset],
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        dropout=dropout,
-        **({} if augment else {"flip": False, "shift": 0}),
-    )
+    """Train 2CONV on a data set and measure its accuracy."""
+    changes = {name: value for name, value in options.items() if value is not None}
+    if not augment:
+        changes |= {"flip": False, "shift": 0}
+    settings = replace(SETTINGS[dataset], **changes)
+    network = Network(dataset, seed, settings, shuffle_labels)
     try:
-        arrays = load_data(data, dataset, settings)
-        config = {
-            "dataset": dataset,
-            "data_sha256": _fingerprint(arrays),
-            "seed": seed,
-            "labels_shuffled": shuffle_labels,
-            **asdict(settings),
-        }
-        record: dict[str, Any] = {"experiment": "train", "config": config}
+        arrays = load_data(data, dataset)
+        record: dict[str, Any] = {}
         # Opened before the training, so that a folder that cannot be written is found out first.
         with results_folder(out, record, replace=overwrite) as folder:
-            _run(folder, record, arrays, settings, seed, shuffle_labels)
+            record |= train_into(folder, network, arrays, fingerprint(arrays))
     except (DataError, UnusableFileError) as error:
         raise click.ClickException(str(error)) from error
+    click.echo(
+        f"train accuracy: {record['train_accuracy']:.2%}, "
+        f"test accuracy: {record['test_accuracy']:.2%}"
+    )
     click.echo(f"wrote {out}: model.keras, config.json, history.json, run.json")
-
-
-def _run(
-    folder: Path,
-    record: dict[str, Any],
-    data: Arrays,
-    settings: Settings,
-    seed: int,
-    shuffle_labels: bool,
-) -> None:
-    """Train, measure, write to the folder, and add what was measured to the record."""
-    tf.keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-    model = build(settings, seed)
-    labels = shuffled(data["y_train"], seed) if shuffle_labels else data["y_train"]
-    history = train(model, data["x_train"], labels, settings, seed)
-
-    x_test = data["x_test"].astype(np.float32) / 255.0
-    loss, accuracy = model.evaluate(x_test, data["y_test"], batch_size=256, verbose=0)
-    shares = active_shares(model, x_test)
-    record["versions"] = {
-        "insens_tf": insens_tf.__version__,
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "numpy": np.__version__,
-    }
-    record["test_accuracy"] = round(float(accuracy), 6)
-    record["test_loss"] = round(float(loss), 6)
-    record["active_shares"] = _rounded(asdict(shares))
-    if record["config"]["dataset"] == "mnist":
-        record["paper"] = {"test_accuracy": "over 0.99", "active_share": PAPER_ACTIVE_SHARE}
-
-    record["history"] = history
-
-    # A copy that was never compiled, so that the file holds no optimizer.
-    trained = build(settings)
-    trained.set_weights(model.get_weights())
-    trained.save(folder / "model.keras")
-    _write_json(folder / "config.json", record["config"])
-    _write_json(folder / "history.json", history)
-
-    click.echo(f"test accuracy: {accuracy:.2%}")
-    rows = [
-        (name, f"{share:.1%}", f"{shares.subnetwork_layers[name]:.1%}")
-        for name, share in shares.layers.items()
-    ]
-    rows.append(("overall", f"{shares.overall:.1%}", f"{shares.subnetwork_overall:.1%}"))
-    click.echo(tabulate(rows, headers=["layer", "active", "active and not lost in pooling"]))
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(inner) for name, inner in value.items()}
-    return round(value, 6)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ import pytest
 from tensorflow import keras
 
 from data_scripts.preparation import DataError, write_npz
+from experiments.data import load_data
 from experiments.models import SETTINGS, Settings, build
-from experiments.train import active_shares, load_data, shuffled, training_batches
+from experiments.train import shuffled, training_batches
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = Settings(input_shape=(8, 8, 1), classes=3, filters=(4, 5), kernel_size=3, units=16)
@@ -172,55 +173,6 @@ def test_augmented_images_are_mirrored_or_shifted_and_keep_their_labels() -> Non
 
 
 # --------------------------------------------------------------------------------------------------
-# Active shares
-
-
-def test_active_shares_are_those_of_the_layers_outputs() -> None:
-    model = build(SMALL, seed=3)
-    # Biases away from 0, so that the share is not by symmetry about a half.
-    random = np.random.default_rng(0)
-    model.set_weights(
-        [weights + random.normal(0, 0.05, weights.shape) for weights in model.get_weights()]
-    )
-    x = scaled(arrays(SMALL, images=7)["x_test"])
-    outputs = keras.Model(
-        model.inputs[0], [model.get_layer(name).output for name in ("conv_1", "conv_2", "dense")]
-    )
-    conv_1, conv_2, dense = (output.numpy() for output in outputs(x))
-
-    shares = active_shares(model, x)
-
-    def winning(output: np.ndarray) -> float:
-        """Count the largest of each 2 x 2 pool, where it is above 0, by going through the pools."""
-        images, height, width, channels = output.shape
-        wins = 0
-        for image in range(images):
-            for channel in range(channels):
-                for row in range(0, height, 2):
-                    for column in range(0, width, 2):
-                        wins += output[image, row : row + 2, column : column + 2, channel].max() > 0
-        return wins / output.size
-
-    assert shares.layers == pytest.approx(
-        {
-            "conv_1": (conv_1 > 0).mean(),
-            "conv_2": (conv_2 > 0).mean(),
-            "dense": (dense > 0).mean(),
-        }
-    )
-    assert shares.subnetwork_layers == pytest.approx(
-        {
-            "conv_1": winning(conv_1),
-            "conv_2": winning(conv_2),
-            "dense": (dense > 0).mean(),
-        }
-    )
-    everything = np.concatenate([output.reshape(7, -1) for output in (conv_1, conv_2, dense)], 1)
-    assert shares.overall == pytest.approx((everything > 0).mean())
-    assert shares.subnetwork_overall < shares.overall
-
-
-# --------------------------------------------------------------------------------------------------
 # The command
 
 
@@ -273,12 +225,10 @@ def test_one_command_gives_the_same_numbers_twice(tmp_path: Path) -> None:
     assert one["config"] == two["config"]
     assert len(one["history"]["loss"]) == 2
     assert one["run"]["test_accuracy"] == two["run"]["test_accuracy"]
-    assert one["run"]["active_shares"] == two["run"]["active_shares"]
     assert one["history"] != other["history"]
     assert (one["config"]["labels_shuffled"], other["config"]["labels_shuffled"]) == (False, True)
     assert one["config"]["seed"] == 4
     assert f"test accuracy: {one['run']['test_accuracy']:.2%}" in printed["one"]
-    assert f"{one['run']['active_shares']['overall']:.1%}" in printed["one"]
 
     models = [keras.models.load_model(tmp_path / name / "model.keras") for name in ("one", "two")]
     for weights, same in zip(*(model.get_weights() for model in models), strict=True):
@@ -299,6 +249,38 @@ def test_one_command_gives_the_same_numbers_twice(tmp_path: Path) -> None:
     assert "holds earlier results" in errors
     assert "Traceback" not in errors
     assert "Epoch" not in output
+
+
+def test_training_ends_once_the_images_that_are_used_are_fitted(tmp_path: Path) -> None:
+    data = arrays(SETTINGS["mnist"], images=12)
+    other = {**data, "x_train": data["x_train"].copy(), "y_train": data["y_train"].copy()}
+    other["x_train"][6:] = 255 - data["x_train"][6:]
+    other["y_train"][6:] = 9
+    processes = {}
+    for name, arrays_of_it in {"one": data, "other": other}.items():
+        (tmp_path / name).mkdir()
+        write_npz(tmp_path / name / "mnist.npz", arrays_of_it)
+        processes[name] = start(
+            *("--dataset", "mnist", "--data", tmp_path / name, "--out", tmp_path / f"{name}_out"),
+            *("--train-images", "6", "--stop-at", "1", "--epochs", "80", "--dropout", "0"),
+            *("--batch-size", "3", "--shuffle-labels", "--seed", "1"),
+        )
+    for process in processes.values():
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+
+    one, two = (results(tmp_path / f"{name}_out") for name in processes)
+    accuracies = one["history"]["accuracy"]
+    assert len(accuracies) < 80
+    assert accuracies[-1] == 1
+    assert max(accuracies[:-1]) < 1
+    # Images beyond those that are used change nothing.
+    assert one["history"] == two["history"]
+    model = keras.models.load_model(tmp_path / "one_out" / "model.keras")
+    predictions = model.predict(scaled(data["x_train"][:6]), verbose=0).argmax(axis=1)
+    of_shuffled = (predictions == shuffled(data["y_train"][:6], 1)).mean()
+    assert one["run"]["train_accuracy"] == pytest.approx(of_shuffled)
+    assert of_shuffled > (predictions == data["y_train"][:6]).mean()
 
 
 def test_command_without_data(tmp_path: Path) -> None:
@@ -325,22 +307,3 @@ def test_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
 
     assert process.returncode != 0
     assert [path.name for path in tmp_path.iterdir()] == ["mnist.npz"]
-
-
-# --------------------------------------------------------------------------------------------------
-# The numbers in the repository
-
-
-def test_committed_mnist_result_is_what_the_issue_asks_for() -> None:
-    text = (ROOT / "experiments" / "results" / "mnist_training.json").read_text()
-    result = json.loads(text)
-
-    assert result["config"]["dataset"] == "mnist"
-    assert result["test_accuracy"] > 0.99
-    shares = result["active_shares"]
-    neurons = {"conv_1": 28 * 28 * 32, "conv_2": 14 * 14 * 64, "dense": 1024}
-    for kind in ("layers", "subnetwork_layers"):
-        overall = "overall" if kind == "layers" else "subnetwork_overall"
-        weighted = sum(shares[kind][name] * neurons[name] for name in neurons)
-        assert shares[overall] == pytest.approx(weighted / sum(neurons.values()), abs=1e-5)
-    assert "/" not in text.replace('"data_sha256"', "")

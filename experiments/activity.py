@@ -1,0 +1,170 @@
+"""Appendix B.1: how many of the neurons are active, trained and untrained.
+
+``python -m experiments.activity`` writes ``shares.csv`` and ``shares.png``.
+
+The paper says that 17 % of 2CONV's neurons are active for an MNIST input, "on average", and not
+over which neurons. So there are several averages: of each layer; over all hidden neurons; over all
+hidden neurons, where losing in max pooling counts as inactive, as the paper deems those neurons
+"inactive regardless of the output they produce"; and the mean of the layers' shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+import insens_tf
+from experiments.data import TITLES
+from experiments.experiment import Run, experiment
+from experiments.models import UNTRAINED_SEED, build
+from experiments.plots import new_figure, save
+from experiments.tables import read_csv, write_csv
+
+__all__ = ["ActiveShares", "active_shares", "main"]
+
+# Of the neurons of 2CONV for a given MNIST image, on average (the paper, section "Sensitivity").
+PAPER_ACTIVE_SHARE = 0.17
+
+_HEAD = ("dataset", "network", "seed", "counted", "share")
+_BATCH = 256
+# Each layer that is pooled, and its pooling.
+POOLED = {"conv_1": "pool_1", "conv_2": "pool_2"}
+
+
+@dataclass(frozen=True)
+class ActiveShares:
+    """Which share of the neurons is active for an image, averaged over images.
+
+    Attributes
+    ----------
+    layers
+        By layer: the share of neurons with positive activity.
+    overall
+        The same over the neurons of all these layers.
+    subnetwork_layers, subnetwork_overall
+        The same, but counting as inactive what loses in max pooling: the paper deems those
+        neurons inactive regardless of their output.
+    """
+
+    layers: dict[str, float]
+    overall: float
+    subnetwork_layers: dict[str, float]
+    subnetwork_overall: float
+
+
+def active_shares(model: tf.keras.Sequential, images: NDArray[np.float32]) -> ActiveShares:
+    """Measure the share of active neurons.
+
+    Parameters
+    ----------
+    model
+        2CONV.
+    images
+        Float array of shape ``(n, *input_shape)``.
+
+    Returns
+    -------
+    ActiveShares
+        Averages over the images.
+    """
+    network = insens_tf.SwitchedNetwork(model)
+    frequency = network.activation_frequency(images)
+    neurons = {layer.name: layer.neurons for layer in network.layers}
+    layers = {name: float(np.mean(frequency[name])) for name in neurons}
+
+    # Of the neurons in a pool that passes on something positive exactly one is in the active
+    # subnetwork, its winner; the pools of 2CONV do not overlap.
+    pooling = tf.keras.Model(
+        model.inputs[0], [model.get_layer(pool).output for pool in POOLED.values()]
+    )
+    winners = dict.fromkeys(POOLED, 0)
+    for start in range(0, len(images), _BATCH):
+        for name, passed_on in zip(POOLED, pooling(images[start : start + _BATCH]), strict=True):
+            winners[name] += int(tf.math.count_nonzero(passed_on > 0))
+    subnetwork = layers | {
+        name: count / (len(images) * neurons[name]) for name, count in winners.items()
+    }
+
+    def overall(shares: dict[str, float]) -> float:
+        return sum(shares[name] * neurons[name] for name in neurons) / sum(neurons.values())
+
+    return ActiveShares(layers, overall(layers), subnetwork, overall(subnetwork))
+
+
+def draw(folder: Path) -> None:
+    """Draw the shares of a folder of results as bars, a panel a data set."""
+    rows = read_csv(folder / "shares.csv")
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    counted = list(dict.fromkeys(row["counted"] for row in rows))
+    figure = new_figure(3.2 * len(datasets) + 1.2, 3.2)
+    panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
+    for panel, dataset in zip(panels, datasets, strict=True):
+        for number, kind in enumerate(("trained", "untrained")):
+            shares = [
+                [
+                    float(row["share"])
+                    for row in rows
+                    if (row["dataset"], row["network"], row["counted"]) == (dataset, kind, one)
+                ]
+                for one in counted
+            ]
+            panel.bar(
+                np.arange(len(counted)) + 0.4 * (number - 0.5),
+                [100 * np.mean(values) for values in shares],
+                0.38,
+                yerr=[100 * np.std(values) for values in shares],
+                label=kind,
+                color=("tab:blue", "0.7")[number],
+                error_kw={"elinewidth": 0.8},
+            )
+        panel.axhline(100 * PAPER_ACTIVE_SHARE, color="tab:red", linewidth=1, label="paper, MNIST")
+        panel.set_xticks(range(len(counted)), counted, rotation=45, ha="right", fontsize=7)
+        panel.set_title(TITLES[dataset], fontsize=9)
+    panels[0].set_ylabel("active neurons, %", fontsize=8)
+    lines, labels = panels[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside right upper", fontsize=8, frameon=False)
+    save(figure, folder / "shares.png")
+
+
+@experiment("activity", datasets=("mnist", "fashion_mnist", "cifar10"), draw=draw)
+@click.option(
+    "--count", default=1, show_default=True, help="Of networks, trained and untrained each."
+)
+def main(run: Run, count: int) -> None:
+    """Measure the share of active neurons of each layer and overall (Appendix B.1)."""
+    rows: list[tuple[Any, ...]] = []
+    for dataset in run.datasets:
+        images = run.images(dataset)
+        for seed in range(run.seed, run.seed + count):
+            settings = run.settings(dataset)
+            models = {
+                "trained": run.trained(dataset, seed),
+                "untrained": build(settings, UNTRAINED_SEED + seed),
+            }
+            for kind, model in models.items():
+                rows += [(dataset, kind, seed, *row) for row in _rows(active_shares(model, images))]
+    write_csv(run.folder / "shares.csv", _HEAD, rows)
+
+
+def _rows(shares: ActiveShares) -> list[tuple[str, float]]:
+    return [
+        *shares.layers.items(),
+        ("all", shares.overall),
+        *((f"{name} in subnetwork", shares.subnetwork_layers[name]) for name in POOLED),
+        ("all in subnetwork", shares.subnetwork_overall),
+        ("mean of layers", float(np.mean(list(shares.layers.values())))),
+        (
+            "mean of layers in subnetwork",
+            float(np.mean(list(shares.subnetwork_layers.values()))),
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m experiments.activity")

@@ -1,0 +1,304 @@
+"""What the command of every experiment does: read data, fill a folder with numbers, draw them.
+
+An experiment is a function that fills a folder with numbers (CSV or npz) and one that draws
+pictures from what is in such a folder. :func:`experiment` makes a command of the two::
+
+    @experiment("figure_2", datasets=("mnist",), draw=draw)
+    @click.option("--neurons", default=5)
+    def main(run: Run, neurons: int) -> None:
+        ...  # fills run.folder
+
+The folder then also holds ``config.json``, everything that decided the results, and ``run.json``,
+the same with the versions, the networks that were trained for it with their accuracies, and times.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from data_scripts.preparation import Arrays, DataError
+from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data, scaled
+from experiments.models import SETTINGS, Settings
+from experiments.networks import Store
+from experiments.parallel import BACKENDS, Engine
+from experiments.tables import write_json
+from experiments.train import Network
+from experiments.versions import versions
+from insens_tf.errors import InnvestigateMissingError
+from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_results
+
+__all__ = ["Run", "experiment"]
+
+Draw = Callable[[Path], None]
+
+_CHANGEABLE = [
+    field.name for field in fields(Settings) if field.name not in ("input_shape", "classes")
+]
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an experiment: what it is given, and where its results go.
+
+    Attributes
+    ----------
+    folder
+        To be filled with numbers.
+    unfinished
+        Keeps blocks of work that are done, for an experiment that is to be continued.
+    datasets
+        Names of the data sets; of a quick run, the shipped sample alone.
+    data
+        Their arrays, uint8, by name.
+    sha256
+        Their fingerprints, by name.
+    store
+        Of trained networks.
+    engine
+        Does independent pieces of work at the same time.
+    seed
+        Of all that is drawn at random.
+    quick
+        Whether this is to take less than a minute, whatever the numbers are worth.
+    changes
+        Settings of building and training 2CONV that are not the data sets' own.
+    record
+        What ``run.json`` will hold; to be added to.
+    """
+
+    folder: Path
+    unfinished: UnfinishedResults
+    datasets: tuple[str, ...]
+    data: Mapping[str, Arrays]
+    sha256: Mapping[str, str]
+    store: Store
+    engine: Engine
+    seed: int
+    quick: bool
+    changes: Mapping[str, Any]
+    record: dict[str, Any]
+
+    def settings(self, dataset: str) -> Settings:
+        """Return how 2CONV is built and trained on a data set, as the command's options have it."""
+        return replace(SETTINGS[dataset], **self.changes)
+
+    def images(self, dataset: str, part: str = "test") -> NDArray[np.float32]:
+        """Return the images of a data set's part, in 0..1."""
+        return scaled(self.data[dataset][f"x_{part}"])
+
+    def labels(self, dataset: str, part: str = "test") -> NDArray[np.uint8]:
+        """Return the labels of a data set's part."""
+        return self.data[dataset][f"y_{part}"]
+
+    def train(self, networks: Sequence[Network]) -> None:
+        """Train those of the networks that have not been, and note in the record what they are."""
+        self.store.train(networks, self.engine, self.sha256)
+        noted = self.record.setdefault("networks", [])
+        for network in networks:
+            found = self.store.record(network, self.sha256[network.dataset])
+            names = ("config", "seconds", "train_accuracy", "test_accuracy")
+            noted.append({name: found[name] for name in names})
+
+    def load(self, network: Network) -> Any:
+        """Return a network that has been trained."""
+        return self.store.load(network, self.sha256[network.dataset])
+
+    def trained(self, dataset: str, seed: int | None = None) -> Any:
+        """Return 2CONV trained on a data set, by default with the run's own seed."""
+        network = Network(dataset, self.seed if seed is None else seed, self.settings(dataset))
+        self.train([network])
+        return self.load(network)
+
+
+def experiment(
+    name: str,
+    *,
+    datasets: tuple[str, ...],
+    draw: Draw,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command of a function that fills a folder with numbers.
+
+    Parameters
+    ----------
+    name
+        Of the module.
+    datasets
+        On which it is run unless told otherwise; ``"smallnorb|fashion_mnist"`` is the first of
+        them that the data folder has.
+    draw
+        Draws the pictures from what is in a folder of results.
+    settings
+        Of building and training 2CONV, where the experiment does not take the data set's own.
+
+    Returns
+    -------
+    callable
+        A decorator of a function of a :class:`Run` and of the command's own options. The function's
+        docstring is the command's help.
+    """
+
+    def decorate(compute: Callable[..., None]) -> click.Command:
+        @click.option("--data", default=Path("data"), show_default=True, type=FOLDER)
+        @click.option(
+            "--dataset",
+            "chosen",
+            multiple=True,
+            type=click.Choice(list(SETTINGS)),
+            help="Of the data folder; repeat it for several.  [default: "
+            f"{', '.join(one.replace('|', ' or ') for one in datasets)}]",
+        )
+        @click.option(
+            "--networks",
+            default=Path("networks"),
+            show_default=True,
+            type=FOLDER,
+            help="Folder of trained networks; what is missing is trained and kept there.",
+        )
+        @click.option("--out", default=Path("results") / name, show_default=True, type=FOLDER)
+        @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+        @click.option(
+            "--setting",
+            "changes",
+            multiple=True,
+            metavar="NAME=VALUE",
+            callback=_changes,
+            help="Of building and training 2CONV, instead of the data set's own: one of "
+            f"{', '.join(_CHANGEABLE)}. VALUE is JSON, as in "
+            "filters=[16,32].",
+        )
+        @click.option(
+            "--jobs",
+            default=1,
+            show_default=True,
+            type=click.IntRange(min=1),
+            help="How many networks are worked on at the same time.",
+        )
+        @click.option("--backend", default=BACKENDS[0], type=click.Choice(BACKENDS))
+        @click.option(
+            "--scheduler", help="Of a running Dask cluster; without it a local one is started."
+        )
+        @click.option("--quick", is_flag=True, help="Try it on the shipped sample, in a minute.")
+        @click.option("--overwrite", is_flag=True, help="Replace earlier results in --out.")
+        @click.option("--restart", is_flag=True, help="Begin anew where work is unfinished.")
+        @click.option(
+            "--redraw",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            help="Only draw the pictures again, from the numbers in this folder.",
+        )
+        @functools.wraps(compute)
+        def main(
+            data: Path,
+            chosen: tuple[str, ...],
+            networks: Path,
+            out: Path,
+            seed: int,
+            changes: Mapping[str, Any],
+            jobs: int,
+            backend: str,
+            scheduler: str | None,
+            quick: bool,
+            overwrite: bool,
+            restart: bool,
+            redraw: Path | None,
+            **options: Any,
+        ) -> None:
+            if redraw is not None:
+                draw(redraw)
+                click.echo(f"drew {redraw} again")
+                return
+            changes = {**settings, **changes}
+            names = (SHIPPED_SAMPLE,) if quick else chosen or _there(datasets, data)
+            with _said_in_one_line():
+                arrays = {one: load_data(data, one) for one in names}
+                sha256 = {one: fingerprint(values) for one, values in arrays.items()}
+                config = {
+                    "experiment": name,
+                    "seed": seed,
+                    "quick": quick,
+                    "settings": {one: asdict(replace(SETTINGS[one], **changes)) for one in names},
+                    "data_sha256": sha256,
+                    **options,
+                }
+                record: dict[str, Any] = {"config": config, "versions": versions()}
+                decided = {key: json.dumps(value) for key, value in config.items()}
+                started = time.perf_counter()
+                with resumable_results(
+                    out, record, decided, replace=overwrite, restart=restart
+                ) as unfinished:
+                    run = Run(
+                        folder=unfinished.folder,
+                        unfinished=unfinished,
+                        datasets=tuple(names),
+                        data=arrays,
+                        sha256=sha256,
+                        store=Store(networks, data),
+                        engine=Engine(jobs, backend, scheduler),
+                        seed=seed,
+                        quick=quick,
+                        changes=changes,
+                        record=record,
+                    )
+                    compute(run, **options)
+                    write_json(run.folder / "config.json", config)
+                    draw(run.folder)
+                    record["seconds"] = round(time.perf_counter() - started, 1)
+            click.echo(f"wrote {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+
+        return click.command(name)(main)
+
+    return decorate
+
+
+def _changes(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, Any]:
+    """Turn NAME=VALUE into changes of the settings."""
+    changes: dict[str, Any] = {}
+    for value in values:
+        setting, _, text = value.partition("=")
+        if setting not in _CHANGEABLE:
+            raise click.BadParameter(f"{value!r}: expected one of {', '.join(_CHANGEABLE)}")
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise click.BadParameter(
+                f"{value!r}: expected JSON after =, as in units=512"
+            ) from error
+        changes[setting] = tuple(found) if isinstance(found, list) else found
+    return changes
+
+
+def _there(datasets: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """Choose of data sets that stand for each other the first that is there, or else the last."""
+    found = []
+    for alternatives in datasets:
+        *first, last = alternatives.split("|")
+        found.append(next((one for one in first if (folder / f"{one}.npz").exists()), last))
+    return tuple(found)
+
+
+@contextmanager
+def _said_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except (DataError, UnusableFileError, InnvestigateMissingError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt as error:
+        # Where work is kept, it says so.
+        click.echo(str(error), err=True)
+        raise click.Abort from error

@@ -1,0 +1,307 @@
+"""Figure 7: the sanity checks of Adebayo et al., over independently trained networks.
+
+``python -m experiments.figure_7`` compares the maps of a trained network with those of an untrained
+one, and with those of one that was trained on the same images with their labels shuffled, for each
+of several such triples. It writes
+
+- ``correlations.npz``, each image's rank correlation;
+- ``summary.csv``, their mean over networks and images, and the variance of either;
+- ``figure_7_<explained>_<values>.png``, drawn as the paper draws it.
+
+What the paper leaves open are options and columns: the correlation is of signed maps and of their
+magnitudes, over all components and over the maps' common support; the explained class is the one
+that the trained network predicts, or each network's own. Trained networks and those with shuffled
+labels are trained alike, both until they fit their labels.
+"""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from experiments.data import load_data, scaled
+from experiments.experiment import Run, experiment
+from experiments.methods import (
+    BASELINES,
+    INSENS_LAYERS,
+    PENULTIMATE,
+    baseline_maps,
+    insens_maps,
+    insens_title,
+    predicted,
+)
+from experiments.models import UNTRAINED_SEED, build
+from experiments.networks import Store
+from experiments.plots import new_figure, save
+from experiments.tables import read_csv, write_csv
+from experiments.train import Network
+from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS, rank_correlation
+
+__all__ = ["main"]
+
+AGAINST = ("untrained", "shuffled labels")
+"""What a trained network is compared with."""
+
+# Added to a network's number: the two kinds do not begin with the same weights.
+_SHUFFLED_SEED = 1_000
+
+# Augmentation and dropout keep a network from fitting labels that have nothing to do with the
+# images; both kinds are trained without.
+_TRAINED_TO_FIT = {
+    "dropout": 0.0,
+    "flip": False,
+    "shift": 0,
+    "batch_size": 64,
+    "learning_rate": 3e-4,
+    "epochs": 60,
+    "stop_at": 0.95,
+}
+
+_HEAD = (
+    "against",
+    "method",
+    "explained",
+    "correlation",
+    "networks",
+    "defined",
+    "mean",
+    "variance_over_networks",
+    "variance_over_images",
+)
+
+
+@dataclass(frozen=True)
+class _Triple:
+    """A trained network and the two that it is compared with."""
+
+    store: Store
+    data_sha256: str
+    trained: Network
+    shuffled: Network
+    images: tuple[int, ...]
+    explained: tuple[str, ...]
+
+    @property
+    def untrained_seed(self) -> int:
+        return UNTRAINED_SEED + self.trained.seed
+
+
+def draw(folder: Path) -> None:
+    """Draw the correlations of a folder of results as the paper does, a figure a setting."""
+    rows = read_csv(folder / "summary.csv")
+    for explained in EXPLAINED_NEURONS:
+        if not any(row["explained"] == explained for row in rows):
+            continue
+        chosen = [row for row in rows if row["explained"] in (explained, "layer")]
+        for name, kinds in (("all", CORRELATIONS[:2]), ("support", CORRELATIONS[2:])):
+            _draw(chosen, kinds, folder / f"figure_7_{explained}_{name}.png")
+
+
+def _draw(rows: Sequence[Mapping[str, str]], kinds: Sequence[str], path: Path) -> None:
+    layers = [f"insens/{layer}" for layer in INSENS_LAYERS]
+    methods = [*BASELINES, f"insens/{PENULTIMATE}"]
+    titles = {
+        **BASELINES,
+        **{f"insens/{layer}": insens_title(layer) for layer in INSENS_LAYERS},
+    }
+    figure = new_figure(12, 3.4 * len(kinds))
+    panels = figure.subplots(len(kinds), 4, sharey=True, squeeze=False, width_ratios=(6, 6, 3, 3))
+    for row_of_panels, kind in zip(panels, kinds, strict=True):
+        for panel, (bars, against) in zip(
+            row_of_panels, [(names, one) for names in (methods, layers) for one in AGAINST]
+        ):
+            found = {
+                row["method"]: row
+                for row in rows
+                if (row["against"], row["correlation"]) == (against, kind)
+            }
+            bars = [name for name in bars if name in found]
+            panel.bar(
+                range(len(bars)),
+                [float(found[name]["mean"]) for name in bars],
+                yerr=[float(found[name]["variance_over_networks"]) ** 0.5 for name in bars],
+                color=["tab:red" if name in layers else "tab:gray" for name in bars],
+                error_kw={"elinewidth": 1.2},
+            )
+            panel.axhline(0, color="black", linewidth=0.6)
+            panel.set_title(f"trained and {against}", fontsize=9)
+            panel.set_xticks(
+                range(len(bars)),
+                [titles[name] for name in bars],
+                rotation=60,
+                ha="right",
+                rotation_mode="anchor",
+                fontsize=7,
+            )
+            panel.tick_params(axis="y", labelsize=7)
+        lowest, _ = row_of_panels[0].get_ylim()
+        row_of_panels[0].set_ylim(min(-0.3, lowest), 1.02)
+        row_of_panels[0].set_ylabel(
+            f"rank correlation, {kind.replace('_', ' maps, common ')}", fontsize=8
+        )
+    save(figure, path)
+
+
+@experiment("figure_7", datasets=("cifar10",), draw=draw, settings=_TRAINED_TO_FIT)
+@click.option("--count", default=20, show_default=True, help="Of networks of each kind.")
+@click.option("--images", default=100, show_default=True, help="Test images for each of them.")
+@click.option(
+    "--explain",
+    "explained",
+    multiple=True,
+    type=click.Choice(EXPLAINED_NEURONS),
+    default=EXPLAINED_NEURONS[:1],
+    show_default=True,
+    help="Which class: the trained (original) network's, each network's own; repeat it for both.",
+)
+def main(run: Run, count: int, images: int, explained: tuple[str, ...]) -> None:
+    """Correlate maps of trained with those of untrained networks and of shuffled labels."""
+    (dataset,) = run.datasets
+    settings = run.settings(dataset)
+    if run.quick:
+        count, images = 1, 4
+        settings = replace(settings, epochs=2, train_images=500)
+    triples = [
+        _Triple(
+            run.store,
+            run.sha256[dataset],
+            Network(dataset, seed, settings),
+            Network(dataset, _SHUFFLED_SEED + seed, settings, labels_shuffled=True),
+            _chosen(len(run.labels(dataset)), images, seed),
+            explained,
+        )
+        for seed in range(run.seed, run.seed + count)
+    ]
+    # Pair by pair, so that what is there of it when it is interrupted is of both kinds.
+    run.train([network for one in triples for network in (one.trained, one.shuffled)])
+    _say_what_does_not_fit(run.record["networks"])
+
+    missing = [rows.start for rows in run.unfinished.remaining(count, 1)]
+    tasks = [triples[number] for number in missing]
+    for number, correlations in run.engine.map(_correlations, tasks, "triples of networks"):
+        done = missing[number]
+        run.unfinished.keep(slice(done, done + 1), {"correlations": correlations})
+    maps = _maps(explained)
+    correlations = np.stack(list(run.unfinished.parts("correlations")))
+    np.savez_compressed(
+        run.folder / "correlations.npz",
+        correlations=correlations,
+        against=np.array(AGAINST),
+        maps=np.array([f"{method} ({neuron})" for method, neuron in maps]),
+        kinds=np.array(CORRELATIONS),
+        images=np.array([one.images for one in triples]),
+    )
+    write_csv(run.folder / "summary.csv", _HEAD, _summary(correlations, maps))
+
+
+def _chosen(available: int, wanted: int, seed: int) -> tuple[int, ...]:
+    """Draw test images, others for each trained network."""
+    generator = np.random.default_rng(seed)
+    return tuple(int(one) for one in generator.choice(available, wanted, replace=False))
+
+
+def _maps(explained: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each method with the neuron that it explains; Insens explains a layer."""
+    return [
+        *((name, one) for one in explained for name in BASELINES),
+        *((f"insens/{layer}", "layer") for layer in INSENS_LAYERS),
+    ]
+
+
+def _correlations(triple: _Triple) -> NDArray[np.float32]:
+    """Return rank correlations, (len(AGAINST), maps, len(CORRELATIONS), images)."""
+    data = load_data(triple.store.data, triple.trained.dataset)
+    x = scaled(data["x_test"][list(triple.images)])
+    x_train = scaled(data["x_train"][: triple.trained.settings.train_images])
+    trained, shuffled = (
+        triple.store.load(network, triple.data_sha256)
+        for network in (triple.trained, triple.shuffled)
+    )
+    untrained = build(triple.trained.settings, triple.untrained_seed)
+    original = predicted(trained, x)
+    ours = _maps_of(trained, x, x_train, dict.fromkeys(triple.explained, original))
+    found = []
+    for model in (untrained, shuffled):
+        classes = {"original": original, "own": predicted(model, x)}
+        theirs = _maps_of(model, x, x_train, {one: classes[one] for one in triple.explained})
+        found.append(
+            [
+                [rank_correlation(ours[one], theirs[one], kind) for kind in CORRELATIONS]
+                for one in _maps(triple.explained)
+            ]
+        )
+    # The process works on more networks, and Keras keeps what it has built of each.
+    tf.keras.backend.clear_session()
+    gc.collect()
+    return np.array(found, np.float32)
+
+
+def _maps_of(
+    model: Any,
+    x: NDArray[np.float32],
+    x_train: NDArray[np.float32],
+    classes: Mapping[str, NDArray[np.int64]],
+) -> dict[tuple[str, str], NDArray[np.float32]]:
+    maps = {}
+    with warnings.catch_warnings():
+        # Its maps are 0 where an output is not positive; the table says for how many.
+        warnings.filterwarnings("ignore", "'deep_taylor'", UserWarning)
+        for explained, neurons in classes.items():
+            for name, found in baseline_maps(model, x, neurons).items():
+                maps[name, explained] = found
+    for layer, found in insens_maps(model, x, x_train).items():
+        maps[f"insens/{layer}", "layer"] = found
+    return maps
+
+
+def _summary(
+    correlations: NDArray[np.float32], maps: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of the table; what is not defined for an image counts in no mean.
+
+    The correlations are of shape (networks, len(AGAINST), maps, len(CORRELATIONS), images).
+    """
+    for against, name in enumerate(AGAINST):
+        for number, (method, explained) in enumerate(maps):
+            for kind, correlation in enumerate(CORRELATIONS):
+                values = correlations[:, against, number, kind].astype(np.float64)
+                defined = np.isfinite(values)
+                networks = [row[there].mean() for row, there in zip(values, defined) if any(there)]
+                if not networks:
+                    statistics = (float("nan"),) * 3
+                else:
+                    statistics = (np.mean(networks), np.var(networks), values[defined].var())
+                yield (
+                    name,
+                    method,
+                    explained,
+                    correlation,
+                    len(values),
+                    round(float(defined.mean()), 4),
+                    *(round(float(one), 5) for one in statistics),
+                )
+
+
+def _say_what_does_not_fit(networks: Sequence[Mapping[str, Any]]) -> None:
+    for network in networks:
+        config, accuracy = network["config"], network["train_accuracy"]
+        if accuracy < config["stop_at"]:
+            kind = "shuffled" if config["labels_shuffled"] else "true"
+            click.echo(
+                f"network {config['seed']} ({kind} labels) fits {accuracy:.1%} of its labels, "
+                f"not {config['stop_at']:.0%}, after {config['epochs']} epochs",
+                err=True,
+            )
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m experiments.figure_7")

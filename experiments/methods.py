@@ -1,0 +1,120 @@
+"""The methods that the paper compares, and their maps of one network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import insens_tf
+
+__all__ = [
+    "BASELINES",
+    "INSENS_LAYERS",
+    "PENULTIMATE",
+    "baseline_maps",
+    "insens_maps",
+    "insens_title",
+    "predicted",
+]
+
+BASELINES = {
+    "gradient": "Gradient",
+    "integrated_gradients": "Integrated\ngradients",
+    "deep_taylor": "Deep Taylor",
+    "lrp.epsilon": "LRP (epsilon)",
+    "lrp.alpha_1_beta_0": "LRP (alpha 1,\nbeta 0)",
+}
+"""iNNvestigate's name of each method of Figure 4, and the paper's, which names no rule of LRP."""
+
+INSENS_LAYERS = {"conv_1": 1, "conv_2": 3, "dense": 5}
+"""2CONV's hidden layers, and their number l in the paper, which counts poolings."""
+
+PENULTIMATE = "dense"
+
+_BATCH = 256
+
+
+def insens_title(layer: str) -> str:
+    """Return how a map of Insens of a layer is titled."""
+    return f"Insens\nl = {INSENS_LAYERS[layer]}"
+
+
+def predicted(model: Any, x: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the class that a network predicts for each image, (n,)."""
+    outputs = [
+        np.asarray(model(x[start : start + _BATCH], training=False))
+        for start in range(0, len(x), _BATCH)
+    ]
+    return np.concatenate(outputs).argmax(axis=1)
+
+
+def baseline_maps(
+    model: Any,
+    x: NDArray[np.float32],
+    classes: NDArray[np.int64] | None = None,
+    names: Iterable[str] = BASELINES,
+) -> dict[str, NDArray[np.float32]]:
+    """Return the maps of iNNvestigate's methods.
+
+    Parameters
+    ----------
+    model
+        2CONV.
+    x
+        Images, (n, height, width, channels).
+    classes
+        Which output, before the softmax, is explained for each image, (n,); None: the one that the
+        network predicts.
+    names
+        Of the methods.
+
+    Returns
+    -------
+    dict
+        By the method's name the maps, shaped as x.
+
+    Raises
+    ------
+    InnvestigateMissingError
+        If iNNvestigate cannot be imported.
+    """
+    if classes is None:
+        classes = predicted(model, x)
+    return {
+        name: insens_tf.create_analyzer(name, model, neuron_selection_mode="index").analyze(
+            x, classes, progress=False
+        )
+        for name in names
+    }
+
+
+def insens_maps(
+    model: Any,
+    x: NDArray[np.float32],
+    x_train: NDArray[np.float32],
+    layers: Collection[str] = tuple(INSENS_LAYERS),
+) -> dict[str, NDArray[np.float32]]:
+    """Return Insens of hidden layers, weighted by their activation frequency m/N (Eq. 8).
+
+    Parameters
+    ----------
+    model
+        2CONV.
+    x
+        Images, (n, height, width, channels).
+    x_train
+        The N images over which it is counted how often each neuron is active.
+    layers
+        Names of the layers.
+
+    Returns
+    -------
+    dict
+        By the layer's name the maps, shaped as x.
+    """
+    network = insens_tf.SwitchedNetwork(model)
+    frequency = network.activation_frequency(x_train, progress=False)
+    return network.insens(x, list(layers), frequency, progress=False)

@@ -1,0 +1,302 @@
+"""What the experiments share: their command, the store of networks, and work over processes.
+
+The commands run as a user runs them, with `--quick`: on the sample that is shipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from data_scripts.preparation import write_npz
+from experiments import experiment as experiment_module
+from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data
+from experiments.experiment import Run, experiment
+from experiments.models import SETTINGS, Settings
+from experiments.networks import Store
+from experiments.parallel import Engine
+from experiments.tables import read_csv, write_csv
+from experiments.train import Network
+from tests.conftest import needs_innvestigate
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# With what each is to have drawn.
+WITHOUT_INNVESTIGATE = {
+    "activity": ["shares.png"],
+}
+WITH_INNVESTIGATE = {
+    "figure_7": ["figure_7_original_all.png", "figure_7_original_support.png"],
+}
+
+
+# --------------------------------------------------------------------------------------------------
+# Every experiment
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder where all of them keep the network that they share."""
+    return tmp_path_factory.mktemp("networks")
+
+
+def started(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"experiments.{name}", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"},
+        timeout=600,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures"),
+    [
+        *WITHOUT_INNVESTIGATE.items(),
+        *(
+            pytest.param(name, pictures, marks=needs_innvestigate)
+            for name, pictures in WITH_INNVESTIGATE.items()
+        ),
+    ],
+)
+def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    ended = started(name, "--quick", "--networks", networks, "--out", out)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    config = json.loads((out / "config.json").read_text())
+    record = json.loads((out / "run.json").read_text())
+    assert config["experiment"] == name
+    assert config["quick"] is True
+    assert list(config["data_sha256"]) == [SHIPPED_SAMPLE]
+    assert record["config"] == config
+    assert record["seconds"] > 0
+    assert str(tmp_path) not in json.dumps(record)
+    assert sum(path.stat().st_size for path in out.iterdir()) < 3e6
+    drawn = {}
+    for picture in pictures:
+        with Image.open(out / picture) as image:
+            pixels = np.asarray(image.convert("L"))
+        assert pixels.std() > 0
+        drawn[picture] = pixels
+        (out / picture).unlink()
+
+    redrawn = started(name, "--redraw", out)
+
+    assert redrawn.returncode == 0, redrawn.stderr
+    for picture, pixels in drawn.items():
+        with Image.open(out / picture) as image:
+            np.testing.assert_array_equal(np.asarray(image.convert("L")), pixels)
+
+
+# --------------------------------------------------------------------------------------------------
+# The command
+
+
+def invoked(command: click.Command, folder: Path, *arguments: str) -> Result:
+    places = ("--networks", str(folder / "networks"), "--out", str(folder / "out"))
+    return CliRunner().invoke(command, [*places, *arguments])
+
+
+def made(compute: Callable[..., None], **options: Any) -> click.Command:
+    def draw(folder: Path) -> None:
+        rows = read_csv(folder / "numbers.csv")
+        (folder / "drawn.txt").write_text(",".join(row["number"] for row in rows))
+
+    return experiment("made", datasets=("mnist",), draw=draw, **options)(compute)
+
+
+def test_pictures_are_of_the_numbers_in_the_folder(tmp_path: Path) -> None:
+    def compute(run: Run) -> None:
+        """Write two numbers."""
+        write_csv(run.folder / "numbers.csv", ("number",), [(run.seed,), (run.quick,)])
+
+    command = made(compute)
+    result = invoked(command, tmp_path, "--quick", "--seed", "7")
+    assert result.exit_code == 0, result.output
+    drawn = tmp_path / "out" / "drawn.txt"
+    assert drawn.read_text() == "7,True"
+    (tmp_path / "out" / "numbers.csv").write_text("number\n1\n2\n")
+
+    again = CliRunner().invoke(command, ["--redraw", str(tmp_path / "out")])
+
+    assert again.exit_code == 0
+    assert drawn.read_text() == "1,2"
+    earlier = invoked(command, tmp_path, "--quick")
+    assert earlier.exit_code == 1
+    assert "holds earlier results" in earlier.output
+    assert str(command.help).startswith("Write two numbers.")
+
+
+def test_work_that_was_interrupted_is_continued(tmp_path: Path) -> None:
+    done: list[int] = []
+    interruptions = [2]
+
+    def compute(run: Run, count: int) -> None:
+        """Do some blocks of work."""
+        for rows in run.unfinished.remaining(count, 1):
+            if rows.start in interruptions:
+                interruptions.remove(rows.start)
+                raise KeyboardInterrupt
+            run.unfinished.keep(rows, {"number": np.array([10 * rows.start])})
+            done.append(rows.start)
+        numbers = [(int(part[0]),) for part in run.unfinished.parts("number")]
+        write_csv(run.folder / "numbers.csv", ("number",), numbers)
+
+    command = made(click.option("--count", default=4)(compute))
+    interrupted = invoked(command, tmp_path, "--quick")
+    assert interrupted.exit_code == 1
+    assert "the same command continues" in interrupted.output
+    assert not (tmp_path / "out").exists()
+
+    other = invoked(command, tmp_path, "--quick", "--count", "5")
+    assert other.exit_code == 1
+    assert "begun differently: count was 4 and is 5" in other.output
+    continued = invoked(command, tmp_path, "--quick")
+
+    assert continued.exit_code == 0, continued.output
+    assert done == [0, 1, 2, 3]
+    assert (tmp_path / "out" / "drawn.txt").read_text() == "0,10,20,30"
+
+
+def test_settings_of_the_experiment_and_of_the_user(tmp_path: Path) -> None:
+    found: list[Settings] = []
+
+    def compute(run: Run) -> None:
+        """Note the settings."""
+        found.append(run.settings(SHIPPED_SAMPLE))
+        write_csv(run.folder / "numbers.csv", ("number",), [])
+
+    command = made(compute, settings={"dropout": 0.25, "epochs": 3})
+    options = (
+        "--setting",
+        "filters=[2,3]",
+        "--setting",
+        "epochs=1",
+        "--setting",
+        'padding="valid"',
+    )
+    result = invoked(command, tmp_path, "--quick", *options)
+
+    assert result.exit_code == 0, result.output
+    expected = replace(
+        SETTINGS[SHIPPED_SAMPLE], dropout=0.25, epochs=1, filters=(2, 3), padding="valid"
+    )
+    assert found == [expected]
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["settings"][SHIPPED_SAMPLE]["filters"] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--setting", "filter=3", "--quick"], "'filter=3': expected one of filters, kernel_size"),
+        (["--setting", "units", "--quick"], "'units': expected JSON after ="),
+        ([], "mnist.npz; python -m data_scripts.mnist"),
+    ],
+)
+def test_what_is_refused(arguments: Sequence[str], message: str, tmp_path: Path) -> None:
+    def compute(run: Run) -> None:
+        """Never get here."""
+        raise AssertionError
+
+    result = invoked(made(compute), tmp_path, "--data", str(tmp_path), *arguments)
+
+    assert result.exit_code in (1, 2)
+    assert message in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_sets_that_stand_for_each_other(tmp_path: Path) -> None:
+    there = experiment_module._there
+    assert there(("smallnorb|fashion_mnist", "cifar10"), tmp_path) == ("fashion_mnist", "cifar10")
+    (tmp_path / "smallnorb.npz").touch()
+    assert there(("smallnorb|fashion_mnist", "cifar10"), tmp_path) == ("smallnorb", "cifar10")
+
+
+# --------------------------------------------------------------------------------------------------
+# The store
+
+
+TINY = Settings(input_shape=(8, 8, 1), classes=3, filters=(2, 3), kernel_size=3, units=4, epochs=1)
+
+
+def test_a_network_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SETTINGS, "mnist", TINY)
+    random = np.random.default_rng(0)
+    arrays = {
+        f"{kind}_{part}": random.integers(0, high, (9, *shape), dtype=np.uint8)
+        for kind, high, shape in (("x", 256, TINY.input_shape), ("y", 3, ()))
+        for part in ("train", "test")
+    }
+    write_npz(tmp_path / "mnist.npz", arrays)
+    trained: list[Network] = []
+
+    def train_into(folder: Path, network: Network, data: Any, sha256: str) -> dict[str, Any]:
+        trained.append(network)
+        return {"test_accuracy": network.seed}
+
+    monkeypatch.setattr("experiments.networks.train_into", train_into)
+    store = Store(tmp_path / "networks", tmp_path)
+    sha256 = fingerprint(load_data(tmp_path, "mnist"))
+    first, second = Network("mnist", 0, TINY), Network("mnist", 1, TINY)
+
+    store.train([first], Engine(), {"mnist": sha256})
+    store.train([first, second], Engine(), {"mnist": sha256})
+
+    assert trained == [first, second]
+    assert store.record(second, sha256)["test_accuracy"] == 1
+    others = [
+        replace(first, labels_shuffled=True),
+        replace(first, settings=replace(TINY, units=5)),
+        replace(first, dataset="fashion_mnist"),
+    ]
+    paths = {store.path(network, sha256) for network in (first, second, *others)}
+    assert len(paths | {store.path(first, "0" * 64)}) == 6
+
+
+# --------------------------------------------------------------------------------------------------
+# Work over processes
+
+
+def test_the_same_on_processes_and_on_a_cluster() -> None:
+    """In a process of its own, as pytest's is not one that workers can import."""
+    program = """
+import os
+from experiments.parallel import Engine
+from math import factorial
+
+if __name__ == "__main__":
+    for engine in (Engine(), Engine(2), Engine(2, "dask")):
+        print(sorted(engine.map(factorial, [3, 4, 5], "factorials")))
+    print(sorted({pid for _, pid in Engine(2).map(eval, ["__import__('os').getpid()"] * 2, "")})
+          == [os.getpid()])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"},
+        timeout=300,
+    )
+
+    assert ended.stdout.splitlines() == ["[(0, 6), (1, 24), (2, 120)]"] * 3 + ["False"], (
+        ended.stderr
+    )

@@ -172,6 +172,7 @@ _LINE_SPACING = 1.15
 _HAIR = 1e-3
 _LARGEST_FIGURE_SIDE = 2**16 - 1
 _FRAME_COLOUR = "0.8"
+_CROSS: dict[str, Any] = {"color": "0.25", "linewidth": 0.6}
 _TITLE_SIZE = 9
 _CELL_TITLE_SIZE = 7
 
@@ -182,6 +183,7 @@ def grid(
     column_titles: Sequence[str] | None = None,
     *,
     cell_titles: Iterable[Sequence[str | None]] | None = None,
+    crossed_out: Iterable[Sequence[bool]] | None = None,
     title: str | None = None,
     cell_pixels: int = 112,
 ) -> Figure:
@@ -202,6 +204,9 @@ def grid(
     cell_titles : iterable of sequences of str or None, optional
         Rows of small titles, one above each picture: a neuron's activity and switched bias in
         Figure 2, say.
+    crossed_out : iterable of sequences of bool, optional
+        Rows that say of each picture whether a thin cross is drawn over it, such as over those of
+        inactive neurons.
     title : str, optional
         A title above everything.
     cell_pixels : int, default 112
@@ -216,11 +221,12 @@ def grid(
     Raises
     ------
     ValueError
-        If there is no picture, a picture is not of a form above, the numbers of titles and of rows
-        or columns differ, or the figure would be too large to draw.
+        If there is no picture, a picture is not of a form above, the numbers of titles or crosses
+        and of rows or columns differ, or the figure would be too large to draw.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
     cells = [[_cell(entry, r, c) for c, entry in enumerate(row)] for r, row in enumerate(rows)]
@@ -228,7 +234,8 @@ def grid(
     sides = [max(cell.shape[:2]) for row in cells for cell in row if cell is not None]
     if not sides:
         raise ValueError("rows holds no picture; expected at least one.")
-    small_titles = _cell_title_rows(cell_titles, cells)
+    small_titles = _rows_of_cells("cell_titles", cell_titles, cells, "a title or None")
+    crosses = _rows_of_cells("crossed_out", crossed_out, cells, "True or False")
     _check_number("row_titles", row_titles, len(cells), "rows")
     _check_number("column_titles", column_titles, columns, "columns")
     if cell_pixels < 1:
@@ -363,6 +370,10 @@ def grid(
             # The origin is given, so that a reader's own matplotlib settings cannot turn pictures
             # upside down.
             axes.imshow(cell, interpolation="nearest", aspect="auto", origin="upper")
+            if crosses and crosses[r][c]:
+                for ends in ((0, 1), (1, 0)):
+                    line = Line2D((0, 1), ends, transform=axes.transAxes, **_CROSS)
+                    axes.add_artist(line)
         row_top += row_heights[r] + _GAP
     return figure
 
@@ -457,16 +468,16 @@ def _cell(entry: ArrayLike | None, row: int, column: int) -> NDArray[np.uint8] |
     return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
 
 
-def _cell_title_rows(
-    cell_titles: Iterable[Sequence[str | None]] | None, cells: Sequence[Sequence[Any]]
-) -> list[list[str | None]]:
-    if cell_titles is None:
+def _rows_of_cells(
+    argument: str, given: Iterable[Sequence[Any]] | None, cells: Sequence[Sequence[Any]], one: str
+) -> list[list[Any]]:
+    if given is None:
         return []
-    rows = [list(row) for row in cell_titles]
+    rows = [list(row) for row in given]
     if [len(row) for row in rows] != [len(row) for row in cells]:
         raise ValueError(
-            f"cell_titles has rows of {[len(row) for row in rows]} titles, and there are rows of "
-            f"{[len(row) for row in cells]} pictures; expected a title or None for each picture."
+            f"{argument} has rows of {[len(row) for row in rows]} entries, and there are rows of "
+            f"{[len(row) for row in cells]} pictures; expected {one} for each picture."
         )
     return rows
 

@@ -245,6 +245,30 @@ def test_a_grid_takes_grey_and_floating_pictures() -> None:
         assert len(places(saved(grid([[entry]], cell_pixels=16)), picture(grey), 4)) == 1
 
 
+def test_pictures_are_crossed_out_along_their_diagonals() -> None:
+    white = np.full((6, 4, 3), 255, np.uint8)
+    flags = [[False, True], [True, False]]
+    plain = saved(grid([[white, white]] * 2, cell_pixels=60)).astype(int)
+    crossed = saved(grid([[white, white]] * 2, crossed_out=flags, cell_pixels=60)).astype(int)
+    drawn = (plain - crossed).max(axis=-1)
+    assert drawn.min() >= 0
+    for row, corner in enumerate((12, 12 + 60 + 8)):
+        for column, left in enumerate((12 + 10, 12 + 60 + 8 + 10)):
+            darker = drawn[corner : corner + 60, left : left + 40]
+            if not flags[row][column]:
+                assert not darker.any()
+                continue
+            # The picture is 60 x 40: its diagonals pass pixel (y, x) where y / 60 = x / 40.
+            y, x = np.mgrid[:60, :40] + 0.5
+            off = np.minimum(abs(y / 60 - x / 40), abs(1 - y / 60 - x / 40)) * 40
+            assert darker[off < 0.4].min() > 50
+            assert not darker[off > 3].any()
+            # Most of the map is left to be read.
+            assert (darker > 0).mean() < 0.15
+    assert not drawn[:, :12].any()
+    assert not drawn[:12].any()
+
+
 def test_titles_are_plain_text_inside_the_figure_and_apart_from_each_other() -> None:
     columns = ["input", "Insens of a_layer_with_quite_a_long_name", "$x$ and $y$ cost 3 $"]
     figure = grid(
@@ -289,6 +313,8 @@ def test_wrong_grids_are_refused() -> None:
         grid([[cell, cell]], None, "ab")
     with pytest.raises(ValueError, match="cell_titles has rows"):
         grid([[cell]], cell_titles=[["a", "b"]])
+    with pytest.raises(ValueError, match=r"crossed_out has rows of \[\] entries.*True or False"):
+        grid([[cell]], crossed_out=[])
     with pytest.raises(ValueError, match="row 0, column 1 has the shape"):
         grid([[cell, np.zeros((2, 3, 3, 3))]])
     with pytest.raises(ValueError, match=r"values from -1 to -1.*Use heatmap"):

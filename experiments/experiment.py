@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 from numpy.typing import NDArray
 
 from data_scripts.preparation import Arrays, DataError
@@ -45,6 +47,18 @@ Draw = Callable[[Path], None]
 
 _CHANGEABLE = [
     field.name for field in fields(Settings) if field.name not in ("input_shape", "classes")
+]
+# What a command does not depend on: places, and how it is run.
+_NOT_DECISIVE = [
+    "data",
+    "networks",
+    "out",
+    "jobs",
+    "backend",
+    "scheduler",
+    "overwrite",
+    "restart",
+    "redraw",
 ]
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -91,6 +105,14 @@ class Run:
     quick: bool
     changes: Mapping[str, Any]
     record: dict[str, Any]
+
+    @property
+    def dataset(self) -> str:
+        """The data set of an experiment that is about one; several are refused."""
+        if len(self.datasets) != 1:
+            several = ", ".join(self.datasets)
+            raise click.UsageError(f"--dataset: expected one data set, came {several}")
+        return self.datasets[0]
 
     def settings(self, dataset: str) -> Settings:
         """Return how 2CONV is built and trained on a data set, as the command's options have it."""
@@ -234,7 +256,11 @@ def experiment(
                     "data_sha256": sha256,
                     **options,
                 }
-                record: dict[str, Any] = {"config": config, "versions": versions()}
+                record: dict[str, Any] = {
+                    "command": _command(name),
+                    "config": config,
+                    "versions": versions(),
+                }
                 decided = {key: json.dumps(value) for key, value in config.items()}
                 started = time.perf_counter()
                 with resumable_results(
@@ -281,6 +307,26 @@ def _changes(
             ) from error
         changes[setting] = tuple(found) if isinstance(found, list) else found
     return changes
+
+
+def _command(name: str) -> str:
+    """Return the command as it was called, without where things are and how they are run."""
+    context = click.get_current_context()
+    words = ["python", "-m", f"experiments.{name}"]
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if parameter.name in _NOT_DECISIVE or source is not ParameterSource.COMMANDLINE:
+            continue
+        option, value = parameter.opts[0], context.params[str(parameter.name)]
+        if value is True:
+            words.append(option)
+        elif isinstance(value, dict):
+            for key, one in value.items():
+                words += [option, f"{key}={json.dumps(one)}"]
+        else:
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [option, str(one)]
+    return shlex.join(words)
 
 
 def _there(datasets: Sequence[str], folder: Path) -> tuple[str, ...]:

@@ -165,7 +165,7 @@ def _draw(rows: Sequence[Mapping[str, str]], kinds: Sequence[str], path: Path) -
 )
 def main(run: Run, count: int, images: int, explained: tuple[str, ...]) -> None:
     """Correlate maps of trained with those of untrained networks and of shuffled labels."""
-    (dataset,) = run.datasets
+    dataset = run.dataset
     settings = run.settings(dataset)
     if run.quick:
         count, images = 1, 4

@@ -116,7 +116,10 @@ def train(
         metrics=["accuracy"],
     )
     callbacks = [] if settings.stop_at is None else [_StopAt(settings.stop_at)]
-    history = model.fit(batches, epochs=settings.epochs, verbose=2, callbacks=callbacks)
+    # The batches are in random order already, and Keras 3 warns where it is asked for another.
+    history = model.fit(
+        batches, epochs=settings.epochs, shuffle=False, verbose=2, callbacks=callbacks
+    )
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 

@@ -1,0 +1,279 @@
+"""What the figures of maps share: which images they show, and panels of inputs and their maps.
+
+A panel is a grid with an input a row, and a column for the inputs and for each method. A figure is
+up to four of them in two columns, as in Figures 4, 5 and 6 of the paper. Each panel's numbers are a
+file of their own, whose names are in the order of the panels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from data_scripts.preparation import DataError
+from experiments.data import TITLES
+from experiments.experiment import Run
+from experiments.methods import BASELINES, baseline_maps, insens_maps, insens_title, predicted
+from experiments.plots import save
+from experiments.tables import write_csv
+from insens_tf.evaluation import CORRELATIONS, rank_correlation
+from insens_tf.heatmap import grid, heatmap, picture
+
+__all__ = [
+    "Panel",
+    "draw_panels",
+    "examples",
+    "maps_of_datasets",
+    "method_maps",
+    "random_images",
+    "read_panel",
+    "summary",
+    "write_panel",
+]
+
+_INSENS = "insens/"
+_COLUMNS_OF_PANELS = 2
+_STANDS_FOR = {"fashion_mnist": "smallNORB"}
+# Of an input's values, in percent: beyond these noise is drawn black and white.
+_DARKEST, _BRIGHTEST = 10, 90
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Inputs and their maps.
+
+    Attributes
+    ----------
+    title
+        Above the panel.
+    images
+        The inputs, (n, height, width, channels).
+    maps
+        By the method's name, as :func:`method_maps` gives it, the maps, shaped as the images.
+    """
+
+    title: str
+    images: NDArray[np.floating]
+    maps: Mapping[str, NDArray[np.floating]]
+
+
+def examples(
+    labels: NDArray[np.integer],
+    predicted_classes: NDArray[np.integer],
+    count: int,
+    generator: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Choose images to be shown: at random, classified correctly, of as many classes as can be.
+
+    Parameters
+    ----------
+    labels, predicted_classes
+        Of each image, (n,).
+    count
+        How many are chosen.
+    generator
+        What the order is drawn from in which images come into question.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (count,)
+        The images' numbers, in the order of their classes. No class is there twice as long as
+        another one is missing.
+
+    Raises
+    ------
+    DataError
+        If fewer images are classified correctly.
+    """
+    order = generator.permutation(np.flatnonzero(labels == predicted_classes))
+    if len(order) < count:
+        raise DataError(
+            f"{count} images are to be shown, and the network classifies {len(order)} correctly; "
+            "show fewer, or train it for more epochs"
+        )
+    earlier: Counter[int] = Counter()
+    turns = []
+    for label in labels[order].tolist():
+        turns.append(earlier[label])
+        earlier[label] += 1
+    chosen = order[np.argsort(turns, kind="stable")[:count]]
+    return chosen[np.argsort(labels[chosen], kind="stable")]
+
+
+def random_images(
+    images: NDArray[np.float32], count: int, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return so many images at random, or all if there are fewer, as in the paper's evaluation."""
+    return images[generator.permutation(len(images))[:count]]
+
+
+def method_maps(
+    model: Any,
+    x: NDArray[np.float32],
+    x_train: NDArray[np.float32],
+    layers: Collection[str],
+    baselines: Iterable[str] = BASELINES,
+) -> dict[str, NDArray[np.float32]]:
+    """Return the maps of iNNvestigate's methods and of Insens.
+
+    Parameters
+    ----------
+    model
+        2CONV.
+    x
+        Images, (n, height, width, channels).
+    x_train
+        Over which the activation frequency is counted.
+    layers
+        Of Insens.
+    baselines
+        iNNvestigate's names of methods, which explain the class that the network predicts.
+
+    Returns
+    -------
+    dict
+        By name the maps, shaped as x; Insens of a layer is ``"insens/<layer>"``.
+    """
+    maps = baseline_maps(model, x, names=baselines)
+    insens = insens_maps(model, x, x_train, layers)
+    return maps | {f"{_INSENS}{layer}": found for layer, found in insens.items()}
+
+
+def maps_of_datasets(
+    run: Run, shown: int, count: int, layers: Collection[str], baselines: Iterable[str] = BASELINES
+) -> None:
+    """Fill the folder of a run with a panel a data set, and with how the maps correlate.
+
+    ``correlations.csv`` then holds the mean and the standard deviation, over random test images, of
+    the rank correlation of every two methods' maps, and of each with the input itself.
+
+    Parameters
+    ----------
+    run
+        Whose networks, data sets and folder.
+    shown
+        How many images a panel shows.
+    count
+        Over how many images maps are compared.
+    layers, baselines
+        As :func:`method_maps` has them.
+    """
+    count = min(count, 10) if run.quick else count
+    rows: list[tuple[Any, ...]] = []
+    for number, dataset in enumerate(run.datasets, 1):
+        model = run.trained(dataset)
+        generator = np.random.default_rng(run.seed)
+        x_test = run.images(dataset)
+        chosen = examples(run.labels(dataset), predicted(model, x_test), shown, generator)
+        x = np.concatenate([x_test[chosen], random_images(x_test, count, generator)])
+        maps = method_maps(model, x, run.images(dataset, "train"), layers, baselines)
+        of_shown = {name: some[:shown] for name, some in maps.items()}
+        panel = Panel(_dataset_title(dataset), x[:shown], of_shown)
+        write_panel(run.folder / f"{number}_{dataset}.npz", panel)
+        compared = {"input": x} | maps
+        compared = {name: some[shown:] for name, some in {"input": x, **maps}.items()}
+        rows += [
+            (dataset, one, other, kind, *summary(rank_correlation(first, second, kind)))
+            for (one, first), (other, second) in combinations(compared.items(), 2)
+            for kind in CORRELATIONS
+        ]
+    head = ["dataset", "first", "second", "correlation", "defined", "mean", "standard_deviation"]
+    write_csv(run.folder / "correlations.csv", head, rows)
+
+
+def summary(values: NDArray[np.floating]) -> tuple[int, float, float]:
+    """Return how many values are no NaN, their mean and their standard deviation."""
+    defined = values[~np.isnan(values)]
+    if not defined.size:
+        return 0, np.nan, np.nan
+    return defined.size, round(float(defined.mean()), 4), round(float(defined.std()), 4)
+
+
+def write_panel(path: Path, panel: Panel) -> None:
+    """Write a panel's numbers, each map divided by its own largest magnitude, as it is drawn.
+
+    The file holds ``title``; ``images``, float16; ``names`` of m methods; ``maps``, float16 of
+    shape (m, n, height, width, channels); and ``largest``, those magnitudes, float32, (m, n).
+    """
+    maps = np.stack(list(panel.maps.values()))
+    largest = np.abs(maps).max(axis=(2, 3, 4), keepdims=True)
+    divided = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+    np.savez_compressed(
+        path,
+        title=np.array(panel.title),
+        images=panel.images.astype(np.float16),
+        names=np.array(list(panel.maps)),
+        maps=divided.astype(np.float16),
+        largest=largest[..., 0, 0, 0].astype(np.float32),
+    )
+
+
+def read_panel(path: Path) -> Panel:
+    """Read what :func:`write_panel` has written, maps as they are drawn."""
+    with np.load(path, allow_pickle=False) as stored:
+        maps = dict(zip(stored["names"].tolist(), stored["maps"], strict=True))
+        return Panel(str(stored["title"]), stored["images"], maps)
+
+
+def draw_panels(folder: Path, name: str) -> None:
+    """Draw the panels of a folder of results into one picture, two side by side."""
+    figures = [_panel_figure(read_panel(path)) for path in sorted(folder.glob("*.npz"))]
+    save(_in_columns(figures), folder / name)
+
+
+def _panel_figure(panel: Panel) -> Figure:
+    columns = [_shown(panel.images), *(heatmap(maps) for maps in panel.maps.values())]
+    titles = ["input", *(_method_title(name) for name in panel.maps)]
+    return grid(zip(*columns, strict=True), column_titles=titles, title=panel.title)
+
+
+def _shown(images: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Make pictures of inputs, of which noise may leave 0..1: the strongest tenths are cut off."""
+    values = images.astype(np.float64)
+    darkest = min(0.0, float(np.percentile(values, _DARKEST)))
+    brightest = max(1.0, float(np.percentile(values, _BRIGHTEST)))
+    return picture(((values - darkest) / (brightest - darkest)).clip(0, 1))
+
+
+def _in_columns(figures: Sequence[Figure]) -> Figure:
+    """Set figures of equal resolution into a figure, pixel by pixel, in two columns."""
+    pictures = []
+    for one in figures:
+        canvas = FigureCanvasAgg(one)
+        canvas.draw()
+        pictures.append(np.asarray(canvas.buffer_rgba()))
+    rows = [
+        pictures[start : start + _COLUMNS_OF_PANELS]
+        for start in range(0, len(pictures), _COLUMNS_OF_PANELS)
+    ]
+    widths = [max(row[c].shape[1] for row in rows if c < len(row)) for c in range(len(rows[0]))]
+    heights = [max(one.shape[0] for one in row) for row in rows]
+    dots = figures[0].dpi
+    together = Figure(figsize=(sum(widths) / dots, sum(heights) / dots), dpi=dots)
+    FigureCanvasAgg(together)
+    for r, row in enumerate(rows):
+        top = sum(heights) - sum(heights[:r])
+        for c, pixels in enumerate(row):
+            together.figimage(pixels, sum(widths[:c]), top - pixels.shape[0], origin="upper")
+    return together
+
+
+def _method_title(name: str) -> str:
+    if name.startswith(_INSENS):
+        return insens_title(name.removeprefix(_INSENS))
+    return BASELINES[name]
+
+
+def _dataset_title(dataset: str) -> str:
+    if dataset in _STANDS_FOR:
+        return f"{TITLES[dataset]}, in place of {_STANDS_FOR[dataset]}"
+    return TITLES[dataset]

@@ -36,8 +36,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # With what each is to have drawn.
 WITHOUT_INNVESTIGATE = {
     "activity": ["shares.png"],
+    "figure_2": ["figure_2.png"],
+    "figure_6": ["figure_6.png"],
+    "noise_table": ["noise_table.png"],
+    "variants": ["likeness.png", "maps_mnist_sample.png"],
 }
 WITH_INNVESTIGATE = {
+    "figure_4": ["figure_4.png"],
+    "figure_5": ["figure_5.png"],
     "figure_7": ["figure_7_original_all.png", "figure_7_original_support.png"],
 }
 
@@ -199,6 +205,11 @@ def test_settings_of_the_experiment_and_of_the_user(tmp_path: Path) -> None:
         SETTINGS[SHIPPED_SAMPLE], dropout=0.25, epochs=1, filters=(2, 3), padding="valid"
     )
     assert found == [expected]
+    command_line = json.loads((tmp_path / "out" / "run.json").read_text())["command"]
+    assert command_line == (
+        "python -m experiments.made --setting 'filters=[2, 3]' --setting epochs=1 "
+        "--setting 'padding=\"valid\"' --quick"
+    )
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["settings"][SHIPPED_SAMPLE]["filters"] == [2, 3]
 
@@ -221,6 +232,19 @@ def test_what_is_refused(arguments: Sequence[str], message: str, tmp_path: Path)
     assert result.exit_code in (1, 2)
     assert message in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_experiment_about_one_data_set(tmp_path: Path) -> None:
+    def compute(run: Run) -> None:
+        """Be about one data set."""
+        raise AssertionError(run.dataset)
+
+    result = invoked(
+        made(compute), tmp_path, *("--dataset", SHIPPED_SAMPLE), *("--dataset", SHIPPED_SAMPLE)
+    )
+
+    assert result.exit_code == 2
+    assert "--dataset: expected one data set, came mnist_sample, mnist_sample" in result.output
 
 
 def test_data_sets_that_stand_for_each_other(tmp_path: Path) -> None:

@@ -1,0 +1,378 @@
+"""Noise around the digits: accuracy by where it is, as text and Figure 4 of the paper have it.
+
+``python -m experiments.noise_table`` measures on MNIST's test images how well networks classify
+digits in noise with the digit's outline left clean, with as many pixels along the frame left clean,
+and with none. The paper gives one accuracy each and not the noise. So its form and its standard
+deviation are varied; `insens_tf.evaluation.add_noise` says what the forms and places are. Written
+are
+
+- ``accuracies.csv``, of every network, and of clean images, whose form is ``none``;
+- ``closest.csv``, for each form the standard deviation at which the three accuracies are closest to
+  the paper's, by the root mean square of the differences; the closest form first;
+- ``ranges.csv``, at which standard deviations each part of the paper's claim holds: on average over
+  the networks, and for each of them;
+- ``noise_table.png``, the curves.
+
+Spreads are standard deviations over the networks. An image has the same noise wherever it is
+placed, at every standard deviation and for every network, but for its scale. With a threshold of 0
+all around a digit is 0, and noise that is added is noise that replaces: it is measured once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.data import load_data, scaled
+from experiments.experiment import Run, experiment
+from experiments.methods import predicted
+from experiments.networks import Store
+from experiments.plots import new_figure, save
+from experiments.tables import read_csv, write_csv
+from experiments.train import Network
+from insens_tf.evaluation import NOISE_FORMS, NoiseForm, add_noise
+
+__all__ = ["PAPER_ACCURACIES", "Accuracies", "accuracy", "closest", "main", "ranges"]
+
+PAPER_ACCURACIES = {"bordered": 0.87, "framed": 0.45, "background": 0.32}
+"""Over 10,000 test images, by what is left clean: the outline, the frame, nothing (section 3)."""
+
+CLAIMS = {"outline > frame": ("bordered", "framed"), "frame > none": ("framed", "background")}
+"""The paper's order of the three, part by part: which accuracy is above which."""
+
+_FORM_TITLES = {
+    "signed": "around 0",
+    "clipped": "around 0, clipped to 0..1",
+    "absolute": "absolute value",
+    "mid_grey": "around 0.5",
+}
+_PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "background": "none clean"}
+_COLOURS = {"bordered": "tab:blue", "framed": "tab:orange", "background": "tab:green"}
+_CLEAN = ("none", "clean", 0.0)
+
+Accuracies = Mapping[tuple[str, str, float], NDArray[np.float64]]
+"""By form, place and standard deviation the accuracy of each network, (networks,)."""
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """One network and one form of noise: what a process is given to do."""
+
+    store: Store
+    network: Network
+    data_sha256: str
+    form: str
+    standard_deviations: tuple[float, ...]
+    images: int | None
+    threshold: float
+    width: int
+    noise_seed: int
+
+    @property
+    def conditions(self) -> list[tuple[str, str, float]]:
+        """The form, place and standard deviation of each accuracy; clean images come first."""
+        return [
+            _CLEAN,
+            *((self.form, place, one) for one in self.standard_deviations for place in _COLOURS),
+        ]
+
+
+def accuracy(model: Any, images: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Return the share of images, (n, height, width, channels), that a network has right."""
+    return float((predicted(model, images) == labels).mean())
+
+
+def closest(accuracies: Accuracies) -> list[tuple[Any, ...]]:
+    """Find where the three accuracies are closest to the paper's.
+
+    Parameters
+    ----------
+    accuracies
+        With all three places for each form and standard deviation.
+
+    Returns
+    -------
+    list of tuple
+        A row a form, the closest first: form, standard deviation, the root mean square of the three
+        differences of the mean accuracies, and of each place the accuracies' mean and spread.
+    """
+    rows = []
+    for form in _forms(accuracies):
+        by_distance = [
+            (_distance_to_paper(accuracies, form, one), one)
+            for one in _standard_deviations(accuracies, form)
+        ]
+        distance, standard_deviation = min(by_distance)
+        found = [accuracies[form, place, standard_deviation] for place in PAPER_ACCURACIES]
+        statistics = [float(value) for one in found for value in (np.mean(one), np.std(one))]
+        rows.append((form, standard_deviation, distance, *statistics))
+    return sorted(rows, key=lambda row: row[2])
+
+
+def ranges(accuracies: Accuracies) -> list[tuple[Any, ...]]:
+    """Find where each part of the paper's claim holds.
+
+    Parameters
+    ----------
+    accuracies
+        With all three places for each form and standard deviation.
+
+    Returns
+    -------
+    list of tuple
+        A row a form and part of the claim: form, claim, the standard deviations, separated by
+        spaces, at which it holds on average and those at which it holds for each network, the
+        largest average lead and at which standard deviation it is, the smallest, and where it is.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for form in _forms(accuracies):
+        for claim, (above, below) in CLAIMS.items():
+            leads = {
+                one: accuracies[form, above, one] - accuracies[form, below, one]
+                for one in _standard_deviations(accuracies, form)
+            }
+            means = {one: float(np.mean(lead)) for one, lead in leads.items()}
+            largest, smallest = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
+            rows.append(
+                (
+                    form,
+                    claim,
+                    " ".join(f"{one:g}" for one, mean in means.items() if mean > 0),
+                    " ".join(f"{one:g}" for one, lead in leads.items() if np.all(lead > 0)),
+                    means[largest],
+                    largest,
+                    means[smallest],
+                    smallest,
+                )
+            )
+    return rows
+
+
+def _forms(accuracies: Accuracies) -> list[str]:
+    return [one for one in dict.fromkeys(form for form, _, _ in accuracies) if one != _CLEAN[0]]
+
+
+def _standard_deviations(accuracies: Accuracies, form: str) -> list[float]:
+    return sorted({one for other, _, one in accuracies if other == form})
+
+
+def _distance_to_paper(accuracies: Accuracies, form: str, standard_deviation: float) -> float:
+    differences = [
+        np.mean(accuracies[form, place, standard_deviation]) - paper
+        for place, paper in PAPER_ACCURACIES.items()
+    ]
+    return float(np.sqrt(np.mean(np.square(differences))))
+
+
+def draw(folder: Path) -> None:
+    """Draw the accuracies of a folder of results over the standard deviation, a panel a form."""
+    accuracies = _read(folder / "accuracies.csv")
+    forms = _forms(accuracies)
+    clean = 100 * accuracies[_CLEAN].mean()
+    closest_of = {form: (one, distance) for form, one, distance, *_ in closest(accuracies)}
+    columns = min(len(forms), 4)
+    rows = -(-len(forms) // columns)
+    figure = new_figure(2.9 * columns + 1.6, 2.9 * rows + 0.3)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for panel in panels.flat[len(forms) :]:
+        panel.set_axis_off()
+    for panel, form in zip(panels.flat, forms):
+        x = _standard_deviations(accuracies, form)
+        for place, colour in _COLOURS.items():
+            values = 100 * np.array([accuracies[form, place, one] for one in x])
+            mean, spread = values.mean(axis=1), values.std(axis=1)
+            panel.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.25, lw=0)
+            panel.plot(x, mean, ".-", color=colour, label=_PLACE_TITLES[place])
+            paper = 100 * PAPER_ACCURACIES[place]
+            panel.axhline(paper, color=colour, lw=1, ls="--", label=f"paper: {paper:.0f} %")
+        panel.axhline(clean, color="0.6", lw=1, ls=":", label=f"clean: {clean:.1f} %")
+        best, distance = closest_of[form]
+        panel.axvline(best, color="0.85", lw=4, zorder=0, label="closest to paper")
+        panel.set_title(
+            f"{_form_title(form)}\n{100 * distance:.1f} points off at {best:g}", fontsize=9
+        )
+        panel.set_xscale("log")
+        panel.set_xticks(x, [f"{one:g}" for one in x], fontsize=7, rotation=90)
+        panel.minorticks_off()
+        panel.set_ylim(0, 102)
+        panel.set_xlabel("standard deviation", fontsize=8)
+    for panel in panels[:, 0]:
+        panel.set_ylabel("accuracy, %", fontsize=8)
+    lines, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside right upper", fontsize=8, frameon=False)
+    save(figure, folder / "noise_table.png")
+
+
+def _form_title(form: str) -> str:
+    replacing = form.removesuffix("_added")
+    return _FORM_TITLES[replacing] + (", added" if form != replacing else "")
+
+
+@experiment("noise_table", datasets=("mnist",), draw=draw)
+@click.option(
+    "--count", default=5, show_default=True, type=click.IntRange(min=1), help="Of networks."
+)
+@click.option(
+    "--form",
+    "forms",
+    multiple=True,
+    type=click.Choice(list(NOISE_FORMS)),
+    default=tuple(NOISE_FORMS),
+    help="Of the noise; repeat it for several.  [default: all]",
+)
+@click.option(
+    "--standard-deviation",
+    "standard_deviations",
+    multiple=True,
+    type=click.FloatRange(min=0, min_open=True),
+    default=(0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
+    show_default=True,
+    help="Of the noise; repeat it for several.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    help="How many test images, the first.  [default: all]",
+)
+@click.option(
+    "--threshold",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Above which a pixel is the digit's.",
+)
+@click.option(
+    "--width",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Of the digit's outline, in pixels.",
+)
+def main(
+    run: Run,
+    count: int,
+    forms: tuple[str, ...],
+    standard_deviations: tuple[float, ...],
+    images: int | None,
+    threshold: float,
+    width: int,
+) -> None:
+    """Measure accuracy in noise around digits against its place, form and standard deviation."""
+    dataset = run.dataset
+    if run.quick:
+        count, standard_deviations = 1, standard_deviations[::4]
+    networks = [
+        Network(dataset, seed, run.settings(dataset)) for seed in range(run.seed, run.seed + count)
+    ]
+    run.train(networks)
+    measurements = [
+        _Measurement(
+            run.store,
+            network,
+            run.sha256[dataset],
+            form,
+            tuple(sorted(set(standard_deviations))),
+            images,
+            threshold,
+            width,
+            run.seed,
+        )
+        for network in networks
+        for form in _distinct(forms, threshold)
+    ]
+    missing = [rows.start for rows in run.unfinished.remaining(len(measurements), 1)]
+    tasks = [measurements[number] for number in missing]
+    for number, found in run.engine.map(_measure, tasks, "networks and forms of noise"):
+        done = missing[number]
+        run.unfinished.keep(slice(done, done + 1), {"accuracies": found})
+
+    # Clean images are measured with each form, and are to be listed once.
+    accuracies = {
+        (*condition, measurement.network.seed): float(value)
+        for measurement, found in zip(measurements, run.unfinished.parts("accuracies"), strict=True)
+        for condition, value in zip(measurement.conditions, found, strict=True)
+    }
+    path = run.folder / "accuracies.csv"
+    write_csv(
+        path,
+        ("form", "place", "standard_deviation", "seed", "accuracy"),
+        [(*one, value) for one, value in accuracies.items()],
+    )
+    _write_tables(run.folder, _read(path))
+
+
+def _distinct(forms: Sequence[str], threshold: float) -> list[str]:
+    """Leave out forms that do what one before them does."""
+    distinct: dict[NoiseForm, str] = {}
+    for name in forms:
+        form = NOISE_FORMS[name]
+        distinct.setdefault(form if threshold > 0 else replace(form, added=False), name)
+    return list(distinct.values())
+
+
+def _measure(task: _Measurement) -> NDArray[np.float64]:
+    """Return the accuracy under each of the conditions."""
+    data = load_data(task.store.data, task.network.dataset)
+    images, labels = scaled(data["x_test"][: task.images]), data["y_test"][: task.images]
+    model = task.store.load(task.network, task.data_sha256)
+
+    def noisy(place: str, standard_deviation: float) -> NDArray[np.float32]:
+        return add_noise(
+            images,
+            place,
+            standard_deviation,
+            np.random.default_rng(task.noise_seed),
+            form=task.form,
+            threshold=task.threshold,
+            width=task.width,
+        )
+
+    return np.array(
+        [accuracy(model, noisy(place, one), labels) for _, place, one in task.conditions]
+    )
+
+
+def _read(path: Path) -> Accuracies:
+    found: dict[tuple[str, str, float], list[float]] = {}
+    for row in read_csv(path):
+        condition = (row["form"], row["place"], float(row["standard_deviation"]))
+        found.setdefault(condition, []).append(float(row["accuracy"]))
+    return {condition: np.array(values) for condition, values in found.items()}
+
+
+def _write_tables(folder: Path, accuracies: Accuracies) -> None:
+    places = [f"{place}{kind}" for place in PAPER_ACCURACIES for kind in ("", "_spread")]
+    _write_rounded(
+        folder / "closest.csv",
+        ("form", "standard_deviation", "distance", *places),
+        closest(accuracies),
+    )
+    _write_rounded(
+        folder / "ranges.csv",
+        (
+            "form",
+            "claim",
+            "holds_on_average_at",
+            "holds_for_each_network_at",
+            "largest_lead",
+            "largest_lead_at",
+            "smallest_lead",
+            "smallest_lead_at",
+        ),
+        ranges(accuracies),
+    )
+
+
+def _write_rounded(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    rounded = ([round(one, 5) if isinstance(one, float) else one for one in row] for row in rows)
+    write_csv(path, head, rounded)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m experiments.noise_table")

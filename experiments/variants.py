@@ -1,0 +1,323 @@
+"""Insens beside its variants: over other neurons, of Eq. 7's other reading, without m/N.
+
+``python -m experiments.variants`` computes, for test images of each data set and each layer of
+2CONV, Insens and four variants of it:
+
+- ``all``, the sum over all neurons: the paper's conclusion has that "inclusion of active neurons
+  did not change the visualisations in a significant way";
+- ``active``, the sum over the active neurons, which the one above adds to Insens;
+- ``activity``, with omega = v w, the other reading of Eq. 7, instead of x - c = v w / (w w);
+- ``unweighted``, without m/N.
+
+Written are
+
+- ``likeness.csv``, how like Insens each variant is by several measures, of which `MEASURES` tells:
+  mean and standard deviation over the images;
+- ``likeness.png``, the correlations as bars;
+- ``<dataset>.npz``, each image's likeness for all networks, and the maps of some images of the
+  first network, each divided by its largest magnitude;
+- ``maps_<dataset>.png``, these maps with their rank correlation with Insens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+import insens_tf
+from experiments.data import TITLES, load_data, scaled
+from experiments.experiment import Run, experiment
+from experiments.methods import INSENS_LAYERS
+from experiments.networks import Store
+from experiments.plots import new_figure, save
+from experiments.tables import read_csv, write_csv
+from experiments.train import Network
+from insens_tf.evaluation import rank_correlation
+from insens_tf.heatmap import grid, heatmap, picture
+
+__all__ = ["MEASURES", "VARIANTS", "likeness", "main", "variants"]
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "all": {"state": "all"},
+    "active": {"state": "active"},
+    "activity": {"sensitivity": "activity"},
+    "unweighted": {"frequency": None},
+}
+"""What of Insens each variant changes, as arguments of `SwitchedNetwork.insens`."""
+
+MEASURES = ("signed", "absolute", "cosine", "length")
+"""How like Insens a variant is: rank correlation of signed maps and of their magnitudes; the cosine
+of the angle between the maps; the variant's length, as a vector, over that of Insens."""
+
+_TITLES = {
+    "insens": "Insens",
+    "all": "all neurons",
+    "active": "active neurons",
+    "activity": "omega = v\N{NO-BREAK SPACE}w",
+    "unweighted": "without m/N",
+}
+_MEASURE_TITLES = {
+    "signed": "rank correlation",
+    "absolute": "rank correlation\nof magnitudes",
+    "cosine": "cosine",
+}
+_COLOURS = ("0.75", "tab:blue", "tab:red")
+_SHOWN = 3
+
+Maps = Mapping[str, NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A network and the test images whose maps are wanted: what a process is given to do."""
+
+    store: Store
+    network: Network
+    data_sha256: str
+    images: tuple[int, ...]
+    shown: tuple[int, ...]
+
+
+def variants(
+    network: insens_tf.SwitchedNetwork, x: NDArray[Any], frequency: Mapping[str, NDArray[Any]]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return Insens and its variants.
+
+    Parameters
+    ----------
+    network
+        Of any model.
+    x
+        Inputs, (n, *input_shape).
+    frequency
+        m/N of each layer (Eq. 8), which names the layers.
+
+    Returns
+    -------
+    dict of str to dict of str to numpy.ndarray
+        By ``"insens"`` and each name in `VARIANTS`, and by layer, the maps, shaped as x.
+    """
+    layers = list(frequency)
+    return {
+        name: network.insens(x, layers, **({"frequency": frequency} | changes), progress=False)
+        for name, changes in {"insens": {}, **VARIANTS}.items()
+    }
+
+
+def likeness(maps: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+    """Return each of the `MEASURES` of how like maps others are.
+
+    Parameters
+    ----------
+    maps, others
+        (n, ...) each.
+
+    Returns
+    -------
+    numpy.ndarray
+        (len(MEASURES), n); NaN where a measure is not defined, as if a map is 0 everywhere.
+    """
+    first, second = (np.reshape(one, (len(one), -1)).astype(np.float64) for one in (maps, others))
+    length, other_length = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = (first * second).sum(axis=1) / (length * other_length)
+        ratio = np.where(length > 0, other_length / length, np.nan)
+    signed, absolute = (rank_correlation(maps, others, kind) for kind in MEASURES[:2])
+    return np.stack([signed, absolute, cosine, ratio])
+
+
+def draw(folder: Path) -> None:
+    """Draw the bars and the maps of a folder of results."""
+    rows = read_csv(folder / "likeness.csv")
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    _draw_bars(rows, datasets, folder / "likeness.png")
+    for dataset in datasets:
+        with np.load(folder / f"{dataset}.npz") as arrays:
+            _draw_maps(arrays, dataset, folder / f"maps_{dataset}.png")
+
+
+def _draw_bars(rows: list[dict[str, str]], datasets: list[str], path: Path) -> None:
+    figure = new_figure(3.2 * len(datasets) + 1.2, 6.6)
+    panels = figure.subplots(
+        len(_MEASURE_TITLES), len(datasets), sharex=True, sharey=True, squeeze=False
+    )
+    for row_of_panels, (measure, title) in zip(panels, _MEASURE_TITLES.items(), strict=True):
+        for panel, dataset in zip(row_of_panels, datasets, strict=True):
+            for number, (layer, colour) in enumerate(zip(INSENS_LAYERS, _COLOURS, strict=True)):
+                found = [
+                    [
+                        (float(row["mean"]), float(row["standard_deviation"]))
+                        for row in rows
+                        if (row["dataset"], row["layer"], row["variant"], row["measure"])
+                        == (dataset, layer, variant, measure)
+                    ]
+                    for variant in VARIANTS
+                ]
+                # Of several networks the averages.
+                means, spreads = np.array([np.mean(one, axis=0) for one in found]).T
+                panel.bar(
+                    np.arange(len(VARIANTS)) + 0.27 * (number - 1),
+                    means,
+                    0.25,
+                    yerr=spreads,
+                    label=f"l = {INSENS_LAYERS[layer]}",
+                    color=colour,
+                    error_kw={"elinewidth": 0.8},
+                )
+            panel.axhline(0, color="black", linewidth=0.6)
+            panel.set_ylim(top=1.05)
+            panel.tick_params(labelsize=8)
+            panel.set_xticks(range(len(VARIANTS)), [_TITLES[one] for one in VARIANTS])
+            panel.tick_params(axis="x", labelrotation=30)
+        row_of_panels[0].set_ylabel(f"{title}, with Insens", fontsize=8)
+    for panel, dataset in zip(panels[0], datasets, strict=True):
+        panel.set_title(TITLES[dataset], fontsize=9)
+    lines, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside right upper", fontsize=8, frameon=False)
+    save(figure, path)
+
+
+def _draw_maps(arrays: Mapping[str, NDArray[Any]], dataset: str, path: Path) -> None:
+    inputs = picture(arrays["x"])
+    rows, cell_titles, row_titles = [], [], []
+    for layer_number, paper_number in enumerate(INSENS_LAYERS.values()):
+        for image, shown in enumerate(arrays["shown"]):
+            maps = arrays["maps"][:, layer_number, image]
+            rows.append([inputs[image], *heatmap(maps.astype(np.float64))])
+            correlations = arrays["likeness"][0, layer_number, :, MEASURES.index("signed"), shown]
+            cell_titles.append([None, None, *(f"{one:.2f}" for one in correlations)])
+            row_titles.append(f"l = {paper_number}")
+    figure = grid(
+        rows,
+        row_titles,
+        ["input", *_TITLES.values()],
+        cell_titles=cell_titles,
+        title=f"{TITLES[dataset]}, with rank correlations with Insens",
+        cell_pixels=96,
+    )
+    save(figure, path)
+
+
+@experiment("variants", datasets=("mnist", "fashion_mnist", "cifar10"), draw=draw)
+@click.option(
+    "--count",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Of networks of each data set.",
+)
+@click.option(
+    "--images",
+    default=100,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Test images of each data set, drawn at random.",
+)
+def main(run: Run, count: int, images: int) -> None:
+    """Correlate variants of Insens with it: other neurons, Eq. 7's other reading, without m/N."""
+    if run.quick:
+        images = min(images, 20)
+    tasks = []
+    for dataset in run.datasets:
+        labels = run.labels(dataset)
+        generator = np.random.default_rng(run.seed)
+        chosen = generator.choice(len(labels), min(images, len(labels)), replace=False)
+        for seed in range(run.seed, run.seed + count):
+            network = Network(dataset, seed, run.settings(dataset))
+            shown = _of_different_labels(labels[chosen]) if seed == run.seed else ()
+            tasks.append(
+                _Task(
+                    run.store,
+                    network,
+                    run.sha256[dataset],
+                    tuple(int(one) for one in chosen),
+                    shown,
+                )
+            )
+    run.train([task.network for task in tasks])
+    missing = [rows.start for rows in run.unfinished.remaining(len(tasks), 1)]
+    for number, arrays in run.engine.map(
+        _measure, [tasks[number] for number in missing], "networks"
+    ):
+        done = missing[number]
+        run.unfinished.keep(slice(done, done + 1), arrays)
+
+    found = dict(zip(tasks, run.unfinished.parts("likeness"), strict=True))
+    maps = dict(zip(tasks, run.unfinished.parts("maps"), strict=True))
+    for dataset in run.datasets:
+        of_dataset = [task for task in tasks if task.network.dataset == dataset]
+        first = of_dataset[0]
+        np.savez_compressed(
+            run.folder / f"{dataset}.npz",
+            images=np.array(first.images),
+            shown=np.array(first.shown),
+            x=run.data[dataset]["x_test"][list(first.images)][list(first.shown)],
+            maps=maps[first],
+            likeness=np.stack([found[task] for task in of_dataset]),
+        )
+    rows = [
+        (task.network.dataset, task.network.seed, *row)
+        for task, values in found.items()
+        for row in _rows(values)
+    ]
+    head = "dataset", "seed", "layer", "variant", "measure", "mean", "standard_deviation", "defined"
+    write_csv(run.folder / "likeness.csv", head, rows)
+
+
+def _of_different_labels(labels: NDArray[np.uint8]) -> tuple[int, ...]:
+    """Choose which images are shown: the first of some labels, no two alike."""
+    _, first = np.unique(labels, return_index=True)
+    return tuple(int(one) for one in np.sort(first)[:_SHOWN])
+
+
+def _measure(task: _Task) -> dict[str, NDArray[Any]]:
+    """Return the likeness of all images, and the maps of those that are shown.
+
+    The likeness is of shape (layers, len(VARIANTS), len(MEASURES), images), the maps, Insens' own
+    first, of shape (1 + len(VARIANTS), layers, shown, height, width, channels).
+    """
+    data = load_data(task.store.data, task.network.dataset)
+    network = insens_tf.SwitchedNetwork(task.store.load(task.network, task.data_sha256))
+    frequency = network.activation_frequency(
+        scaled(data["x_train"]), list(INSENS_LAYERS), progress=False
+    )
+    maps = variants(network, scaled(data["x_test"][list(task.images)]), frequency)
+    measured = [
+        [likeness(maps["insens"][layer], maps[name][layer]) for name in VARIANTS]
+        for layer in INSENS_LAYERS
+    ]
+    shown = [
+        [_of_largest_magnitude_1(one[layer][list(task.shown)]) for layer in INSENS_LAYERS]
+        for one in maps.values()
+    ]
+    return {"likeness": np.array(measured, np.float32), "maps": np.array(shown, np.float16)}
+
+
+def _of_largest_magnitude_1(maps: NDArray[Any]) -> NDArray[Any]:
+    largest = np.abs(maps).max(axis=(1, 2, 3), keepdims=True, initial=0)
+    return maps / np.where(largest > 0, largest, 1)
+
+
+def _rows(values: NDArray[np.float32]) -> list[tuple[Any, ...]]:
+    """Return layer, variant, measure, the mean and spread over images, and in how many there is."""
+    rows = []
+    for layer, of_layer in zip(INSENS_LAYERS, values, strict=True):
+        for variant, of_variant in zip(VARIANTS, of_layer, strict=True):
+            for measure, of_images in zip(MEASURES, of_variant, strict=True):
+                defined = of_images[np.isfinite(of_images)].astype(np.float64)
+                mean, spread = (
+                    (defined.mean(), defined.std()) if defined.size else (float("nan"),) * 2
+                )
+                row = round(float(mean), 5), round(float(spread), 5), defined.size
+                rows.append((layer, variant, measure, *row))
+    return rows
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m experiments.variants")

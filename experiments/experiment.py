@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -43,6 +43,7 @@ from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_resu
 
 __all__ = ["Run", "experiment"]
 
+Task = TypeVar("Task")
 Draw = Callable[[Path], None]
 
 _CHANGEABLE = [
@@ -138,6 +139,23 @@ class Run:
     def load(self, network: Network) -> Any:
         """Return a network that has been trained."""
         return self.store.load(network, self.sha256[network.dataset])
+
+    def measure(
+        self,
+        function: Callable[[Task], Mapping[str, NDArray[Any]]],
+        tasks: Sequence[Task],
+        description: str,
+    ) -> None:
+        """Call a function with each task, several at a time, and keep the arrays that it gives.
+
+        What was done before an interruption is not done again. Afterwards
+        ``run.unfinished.parts(name)`` goes through the arrays of a name, in the order of the tasks.
+        """
+        missing = [rows.start for rows in self.unfinished.remaining(len(tasks), 1)]
+        remaining = [tasks[number] for number in missing]
+        for position, arrays in self.engine.map(function, remaining, description):
+            number = missing[position]
+            self.unfinished.keep(slice(number, number + 1), arrays)
 
     def trained(self, dataset: str, seed: int | None = None) -> Any:
         """Return 2CONV trained on a data set, by default with the run's own seed."""

@@ -185,11 +185,7 @@ def main(run: Run, count: int, images: int, explained: tuple[str, ...]) -> None:
     run.train([network for one in triples for network in (one.trained, one.shuffled)])
     _say_what_does_not_fit(run.record["networks"])
 
-    missing = [rows.start for rows in run.unfinished.remaining(count, 1)]
-    tasks = [triples[number] for number in missing]
-    for number, correlations in run.engine.map(_correlations, tasks, "triples of networks"):
-        done = missing[number]
-        run.unfinished.keep(slice(done, done + 1), {"correlations": correlations})
+    run.measure(_correlations, triples, "triples of networks")
     maps = _maps(explained)
     correlations = np.stack(list(run.unfinished.parts("correlations")))
     np.savez_compressed(
@@ -217,7 +213,7 @@ def _maps(explained: Sequence[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _correlations(triple: _Triple) -> NDArray[np.float32]:
+def _correlations(triple: _Triple) -> dict[str, NDArray[np.float32]]:
     """Return rank correlations, (len(AGAINST), maps, len(CORRELATIONS), images)."""
     data = load_data(triple.store.data, triple.trained.dataset)
     x = scaled(data["x_test"][list(triple.images)])
@@ -242,7 +238,7 @@ def _correlations(triple: _Triple) -> NDArray[np.float32]:
     # The process works on more networks, and Keras keeps what it has built of each.
     tf.keras.backend.clear_session()
     gc.collect()
-    return np.array(found, np.float32)
+    return {"correlations": np.array(found, np.float32)}
 
 
 def _maps_of(

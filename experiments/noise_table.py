@@ -51,6 +51,7 @@ _FORM_TITLES = {
     "clipped": "around 0, clipped to 0..1",
     "absolute": "absolute value",
     "mid_grey": "around 0.5",
+    "clipped_mid_grey": "around 0.5, clipped to 0..1",
 }
 _PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "background": "none clean"}
 _COLOURS = {"bordered": "tab:blue", "framed": "tab:orange", "background": "tab:green"}
@@ -286,11 +287,7 @@ def main(
         for network in networks
         for form in _distinct(forms, threshold)
     ]
-    missing = [rows.start for rows in run.unfinished.remaining(len(measurements), 1)]
-    tasks = [measurements[number] for number in missing]
-    for number, found in run.engine.map(_measure, tasks, "networks and forms of noise"):
-        done = missing[number]
-        run.unfinished.keep(slice(done, done + 1), {"accuracies": found})
+    run.measure(_measure, measurements, "networks and forms of noise")
 
     # Clean images are measured with each form, and are to be listed once.
     accuracies = {
@@ -316,8 +313,8 @@ def _distinct(forms: Sequence[str], threshold: float) -> list[str]:
     return list(distinct.values())
 
 
-def _measure(task: _Measurement) -> NDArray[np.float64]:
-    """Return the accuracy under each of the conditions."""
+def _measure(task: _Measurement) -> dict[str, NDArray[np.float64]]:
+    """Return the accuracies under each of the conditions."""
     data = load_data(task.store.data, task.network.dataset)
     images, labels = scaled(data["x_test"][: task.images]), data["y_test"][: task.images]
     model = task.store.load(task.network, task.data_sha256)
@@ -333,9 +330,8 @@ def _measure(task: _Measurement) -> NDArray[np.float64]:
             width=task.width,
         )
 
-    return np.array(
-        [accuracy(model, noisy(place, one), labels) for _, place, one in task.conditions]
-    )
+    found = [accuracy(model, noisy(place, one), labels) for _, place, one in task.conditions]
+    return {"accuracies": np.array(found)}
 
 
 def _read(path: Path) -> Accuracies:

@@ -241,12 +241,7 @@ def main(run: Run, count: int, images: int) -> None:
                 )
             )
     run.train([task.network for task in tasks])
-    missing = [rows.start for rows in run.unfinished.remaining(len(tasks), 1)]
-    for number, arrays in run.engine.map(
-        _measure, [tasks[number] for number in missing], "networks"
-    ):
-        done = missing[number]
-        run.unfinished.keep(slice(done, done + 1), arrays)
+    run.measure(_measure, tasks, "networks")
 
     found = dict(zip(tasks, run.unfinished.parts("likeness"), strict=True))
     maps = dict(zip(tasks, run.unfinished.parts("maps"), strict=True))

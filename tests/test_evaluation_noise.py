@@ -145,9 +145,9 @@ def test_forms_put_their_noise_where_it_belongs(name: str, dtype: Any) -> None:
     drawn = np.random.default_rng(5).standard_normal(images.shape, dtype) * dtype(0.7)
     kind, *added = name.split("_added")
     values = np.abs(drawn) if kind == "absolute" else drawn
-    values = values + dtype(0.5) if kind == "mid_grey" else values
+    values = values + dtype(0.5) if kind.endswith("mid_grey") else values
     values = values + images if added else values
-    values = np.clip(values, 0, 1) if kind == "clipped" else values
+    values = np.clip(values, 0, 1) if kind.startswith("clipped") else values
     mask = noise_mask(images, "framed", threshold=0.4)
     assert mask.any()
     assert noisy.dtype == dtype

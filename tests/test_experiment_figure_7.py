@@ -82,7 +82,7 @@ def test_correlations_of_a_triple(
         explained=("original", "own"),
     )
 
-    found = figure_7._correlations(triple)
+    found = figure_7._correlations(triple)["correlations"]
 
     assert found.shape == (2, 2 * 5 + 3, len(CORRELATIONS), 3)
     # Keras forgot the networks.

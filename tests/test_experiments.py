@@ -154,14 +154,16 @@ def test_work_that_was_interrupted_is_continued(tmp_path: Path) -> None:
     done: list[int] = []
     interruptions = [2]
 
+    def measure(task: int) -> dict[str, np.ndarray]:
+        if task in interruptions:
+            interruptions.remove(task)
+            raise KeyboardInterrupt
+        done.append(task)
+        return {"number": np.array([10 * task])}
+
     def compute(run: Run, count: int) -> None:
-        """Do some blocks of work."""
-        for rows in run.unfinished.remaining(count, 1):
-            if rows.start in interruptions:
-                interruptions.remove(rows.start)
-                raise KeyboardInterrupt
-            run.unfinished.keep(rows, {"number": np.array([10 * rows.start])})
-            done.append(rows.start)
+        """Do some pieces of work."""
+        run.measure(measure, list(range(count)), "pieces")
         numbers = [(int(part[0]),) for part in run.unfinished.parts("number")]
         write_csv(run.folder / "numbers.csv", ("number",), numbers)
 

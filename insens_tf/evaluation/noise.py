@@ -70,10 +70,12 @@ NOISE_FORMS: dict[str, NoiseForm] = {
     "clipped": NoiseForm(clipped=True),
     "absolute": NoiseForm(absolute=True),
     "mid_grey": NoiseForm(mean=0.5),
+    "clipped_mid_grey": NoiseForm(mean=0.5, clipped=True),
     "signed_added": NoiseForm(added=True),
     "clipped_added": NoiseForm(clipped=True, added=True),
     "absolute_added": NoiseForm(absolute=True, added=True),
     "mid_grey_added": NoiseForm(mean=0.5, added=True),
+    "clipped_mid_grey_added": NoiseForm(mean=0.5, clipped=True, added=True),
 }
 """Forms of noise by name; `NoiseForm` makes any other."""
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import insens_tf
-from experiments.data import TITLES
+from experiments.data import SHIPPED_SAMPLE, TITLES
 from experiments.experiment import Run, experiment
 from experiments.models import UNTRAINED_SEED, build
 from experiments.plots import new_figure, save
@@ -30,6 +30,7 @@ __all__ = ["ActiveShares", "active_shares", "main"]
 
 # Of the neurons of 2CONV for a given MNIST image, on average (the paper, section "Sensitivity").
 PAPER_ACTIVE_SHARE = 0.17
+_OF_THE_PAPER = ("mnist", SHIPPED_SAMPLE)
 
 _HEAD = ("dataset", "network", "seed", "counted", "share")
 _BATCH = 256
@@ -123,7 +124,8 @@ def draw(folder: Path) -> None:
                 color=("tab:blue", "0.7")[number],
                 error_kw={"elinewidth": 0.8},
             )
-        panel.axhline(100 * PAPER_ACTIVE_SHARE, color="tab:red", linewidth=1, label="paper, MNIST")
+        if dataset in _OF_THE_PAPER:
+            panel.axhline(100 * PAPER_ACTIVE_SHARE, color="tab:red", linewidth=1, label="paper")
         panel.set_xticks(range(len(counted)), counted, rotation=45, ha="right", fontsize=7)
         panel.set_title(TITLES[dataset], fontsize=9)
     panels[0].set_ylabel("active neurons, %", fontsize=8)

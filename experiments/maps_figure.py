@@ -179,7 +179,6 @@ def maps_of_datasets(
         of_shown = {name: some[:shown] for name, some in maps.items()}
         panel = Panel(_dataset_title(dataset), x[:shown], of_shown)
         write_panel(run.folder / f"{number}_{dataset}.npz", panel)
-        compared = {"input": x} | maps
         compared = {name: some[shown:] for name, some in {"input": x, **maps}.items()}
         rows += [
             (dataset, one, other, kind, *summary(rank_correlation(first, second, kind)))

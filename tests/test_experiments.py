@@ -5,6 +5,7 @@ The commands run as a user runs them, with `--quick`: on the sample that is ship
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -103,9 +104,10 @@ def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -
         drawn[picture] = pixels
         (out / picture).unlink()
 
-    redrawn = started(name, "--redraw", out)
+    command = importlib.import_module(f"experiments.{name}").main
+    redrawn = CliRunner().invoke(command, ["--redraw", str(out)])
 
-    assert redrawn.returncode == 0, redrawn.stderr
+    assert redrawn.exit_code == 0, redrawn.output
     for picture, pixels in drawn.items():
         with Image.open(out / picture) as image:
             np.testing.assert_array_equal(np.asarray(image.convert("L")), pixels)

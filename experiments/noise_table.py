@@ -55,6 +55,7 @@ _FORM_TITLES = {
 }
 _PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "background": "none clean"}
 _COLOURS = {"bordered": "tab:blue", "framed": "tab:orange", "background": "tab:green"}
+_MOST_COLUMNS = 4
 _CLEAN = ("none", "clean", 0.0)
 
 Accuracies = Mapping[tuple[str, str, float], NDArray[np.float64]]
@@ -177,8 +178,8 @@ def draw(folder: Path) -> None:
     forms = _forms(accuracies)
     clean = 100 * accuracies[_CLEAN].mean()
     closest_of = {form: (one, distance) for form, one, distance, *_ in closest(accuracies)}
-    columns = min(len(forms), 4)
-    rows = -(-len(forms) // columns)
+    rows = -(-len(forms) // _MOST_COLUMNS)
+    columns = -(-len(forms) // rows)
     figure = new_figure(2.9 * columns + 1.6, 2.9 * rows + 0.3)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for panel in panels.flat[len(forms) :]:

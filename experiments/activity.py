@@ -25,6 +25,7 @@ from experiments.experiment import Run, experiment
 from experiments.models import UNTRAINED_SEED, build
 from experiments.plots import new_figure, save
 from experiments.tables import read_csv, write_csv
+from experiments.train import Network
 
 __all__ = ["ActiveShares", "active_shares", "main"]
 
@@ -140,17 +141,23 @@ def draw(folder: Path) -> None:
 )
 def main(run: Run, count: int) -> None:
     """Measure the share of active neurons of each layer and overall (Appendix B.1)."""
+    networks = [
+        Network(dataset, seed, run.settings(dataset))
+        for dataset in run.datasets
+        for seed in range(run.seed, run.seed + count)
+    ]
+    # All at once, so that several are trained at the same time.
+    run.train(networks)
     rows: list[tuple[Any, ...]] = []
-    for dataset in run.datasets:
+    for network in networks:
+        dataset, seed = network.dataset, network.seed
         images = run.images(dataset)
-        for seed in range(run.seed, run.seed + count):
-            settings = run.settings(dataset)
-            models = {
-                "trained": run.trained(dataset, seed),
-                "untrained": build(settings, UNTRAINED_SEED + seed),
-            }
-            for kind, model in models.items():
-                rows += [(dataset, kind, seed, *row) for row in _rows(active_shares(model, images))]
+        models = {
+            "trained": run.load(network),
+            "untrained": build(network.settings, UNTRAINED_SEED + seed),
+        }
+        for kind, model in models.items():
+            rows += [(dataset, kind, seed, *row) for row in _rows(active_shares(model, images))]
     write_csv(run.folder / "shares.csv", _HEAD, rows)
 
 

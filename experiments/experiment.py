@@ -157,9 +157,9 @@ class Run:
             number = missing[position]
             self.unfinished.keep(slice(number, number + 1), arrays)
 
-    def trained(self, dataset: str, seed: int | None = None) -> Any:
-        """Return 2CONV trained on a data set, by default with the run's own seed."""
-        network = Network(dataset, self.seed if seed is None else seed, self.settings(dataset))
+    def trained(self, dataset: str) -> Any:
+        """Return 2CONV trained on a data set with the run's own seed."""
+        network = Network(dataset, self.seed, self.settings(dataset))
         self.train([network])
         return self.load(network)
 

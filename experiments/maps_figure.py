@@ -30,6 +30,7 @@ from insens_tf.heatmap import grid, heatmap, picture
 
 __all__ = [
     "Panel",
+    "divided_by_largest_magnitude",
     "draw_panels",
     "examples",
     "maps_of_datasets",
@@ -197,22 +198,32 @@ def summary(values: NDArray[np.floating]) -> tuple[int, float, float]:
     return defined.size, round(float(defined.mean()), 4), round(float(defined.std()), 4)
 
 
+def divided_by_largest_magnitude(
+    maps: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return maps (..., height, width, channels) divided by their own largest magnitude, and it.
+
+    A map that is 0 everywhere stays so. The magnitudes are of shape (...).
+    """
+    largest = np.abs(maps).max(axis=(-3, -2, -1), keepdims=True, initial=0)
+    divided = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+    return divided, largest[..., 0, 0, 0]
+
+
 def write_panel(path: Path, panel: Panel) -> None:
     """Write a panel's numbers, each map divided by its own largest magnitude, as it is drawn.
 
     The file holds ``title``; ``images``, float16; ``names`` of m methods; ``maps``, float16 of
     shape (m, n, height, width, channels); and ``largest``, those magnitudes, float32, (m, n).
     """
-    maps = np.stack(list(panel.maps.values()))
-    largest = np.abs(maps).max(axis=(2, 3, 4), keepdims=True)
-    divided = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+    divided, largest = divided_by_largest_magnitude(np.stack(list(panel.maps.values())))
     np.savez_compressed(
         path,
         title=np.array(panel.title),
         images=panel.images.astype(np.float16),
         names=np.array(list(panel.maps)),
         maps=divided.astype(np.float16),
-        largest=largest[..., 0, 0, 0].astype(np.float32),
+        largest=largest.astype(np.float32),
     )
 
 

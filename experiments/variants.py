@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 import insens_tf
 from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Run, experiment
+from experiments.maps_figure import divided_by_largest_magnitude
 from experiments.methods import INSENS_LAYERS
 from experiments.networks import Store
 from experiments.plots import new_figure, save
@@ -288,15 +289,10 @@ def _measure(task: _Task) -> dict[str, NDArray[Any]]:
         for layer in INSENS_LAYERS
     ]
     shown = [
-        [_of_largest_magnitude_1(one[layer][list(task.shown)]) for layer in INSENS_LAYERS]
+        [divided_by_largest_magnitude(one[layer][list(task.shown)])[0] for layer in INSENS_LAYERS]
         for one in maps.values()
     ]
     return {"likeness": np.array(measured, np.float32), "maps": np.array(shown, np.float16)}
-
-
-def _of_largest_magnitude_1(maps: NDArray[Any]) -> NDArray[Any]:
-    largest = np.abs(maps).max(axis=(1, 2, 3), keepdims=True, initial=0)
-    return maps / np.where(largest > 0, largest, 1)
 
 
 def _rows(values: NDArray[np.float32]) -> list[tuple[Any, ...]]:

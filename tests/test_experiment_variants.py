@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.spatial import distance
 
 from experiments import variants as experiment
+from experiments.maps_figure import divided_by_largest_magnitude
 from experiments.methods import INSENS_LAYERS
 from experiments.tables import write_csv
 from experiments.variants import MEASURES, VARIANTS, likeness, variants
@@ -96,7 +97,7 @@ def test_maps_are_kept_by_their_largest_magnitude() -> None:
     maps[0, :, :, 0] = [[1.0, -4.0], [2.0, 0.0]]
     maps[1, 0, 0] = 1e-12
 
-    found = experiment._of_largest_magnitude_1(maps)
+    found, _ = divided_by_largest_magnitude(maps)
 
     np.testing.assert_array_equal(found[0, :, :, 0], [[0.25, -1.0], [0.5, 0.0]])
     np.testing.assert_array_equal(found[1, :, :, 0], [[1.0, 0.0], [0.0, 0.0]])

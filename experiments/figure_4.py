@@ -33,12 +33,11 @@ from experiments.maps_figure import (
     Panel,
     draw_panels,
     examples,
-    method_maps,
     random_images,
     summary,
     write_panel,
 )
-from experiments.methods import PENULTIMATE, baseline_maps, predicted
+from experiments.methods import PENULTIMATE, baseline_maps, method_maps, predicted
 from experiments.tables import write_csv
 from insens_tf.evaluation import (
     CORRELATIONS,

@@ -32,11 +32,12 @@ from experiments.data import load_data, scaled
 from experiments.experiment import Run, experiment
 from experiments.methods import (
     BASELINES,
-    INSENS_LAYERS,
+    INSENS_METHODS,
+    METHOD_TITLES,
     PENULTIMATE,
     baseline_maps,
     insens_maps,
-    insens_title,
+    method_maps,
     predicted,
 )
 from experiments.models import UNTRAINED_SEED, build
@@ -107,12 +108,8 @@ def draw(folder: Path) -> None:
 
 
 def _draw(rows: Sequence[Mapping[str, str]], kinds: Sequence[str], path: Path) -> None:
-    layers = [f"insens/{layer}" for layer in INSENS_LAYERS]
-    methods = [*BASELINES, f"insens/{PENULTIMATE}"]
-    titles = {
-        **BASELINES,
-        **{f"insens/{layer}": insens_title(layer) for layer in INSENS_LAYERS},
-    }
+    layers = list(INSENS_METHODS.values())
+    methods = [*BASELINES, INSENS_METHODS[PENULTIMATE]]
     figure = new_figure(12, 3.4 * len(kinds))
     panels = figure.subplots(len(kinds), 4, sharey=True, squeeze=False, width_ratios=(6, 6, 3, 3))
     for row_of_panels, kind in zip(panels, kinds, strict=True):
@@ -136,7 +133,7 @@ def _draw(rows: Sequence[Mapping[str, str]], kinds: Sequence[str], path: Path) -
             panel.set_title(f"trained and {against}", fontsize=9)
             panel.set_xticks(
                 range(len(bars)),
-                [titles[name] for name in bars],
+                [METHOD_TITLES[name] for name in bars],
                 rotation=60,
                 ha="right",
                 rotation_mode="anchor",
@@ -209,7 +206,7 @@ def _maps(explained: Sequence[str]) -> list[tuple[str, str]]:
     """Return each method with the neuron that it explains; Insens explains a layer."""
     return [
         *((name, one) for one in explained for name in BASELINES),
-        *((f"insens/{layer}", "layer") for layer in INSENS_LAYERS),
+        *((name, "layer") for name in INSENS_METHODS.values()),
     ]
 
 
@@ -224,39 +221,30 @@ def _correlations(triple: _Triple) -> dict[str, NDArray[np.float32]]:
     )
     untrained = build(triple.trained.settings, triple.untrained_seed)
     original = predicted(trained, x)
-    ours = _maps_of(trained, x, x_train, dict.fromkeys(triple.explained, original))
     found = []
-    for model in (untrained, shuffled):
-        classes = {"original": original, "own": predicted(model, x)}
-        theirs = _maps_of(model, x, x_train, {one: classes[one] for one in triple.explained})
-        found.append(
-            [
-                [rank_correlation(ours[one], theirs[one], kind) for kind in CORRELATIONS]
-                for one in _maps(triple.explained)
-            ]
-        )
+    with warnings.catch_warnings():
+        # Its maps are 0 where an output is not positive; the table says for how many.
+        warnings.filterwarnings("ignore", "'deep_taylor'", UserWarning)
+        ours = method_maps(trained, x, x_train, classes=original)
+        for model in (untrained, shuffled):
+            classes = {"original": original, "own": predicted(model, x)}
+            theirs = {
+                (name, one): maps
+                for one in triple.explained
+                for name, maps in baseline_maps(model, x, classes[one]).items()
+            }
+            for name, maps in insens_maps(model, x, x_train).items():
+                theirs[name, "layer"] = maps
+            found.append(
+                [
+                    [rank_correlation(ours[name], theirs[name, one], kind) for kind in CORRELATIONS]
+                    for name, one in _maps(triple.explained)
+                ]
+            )
     # The process works on more networks, and Keras keeps what it has built of each.
     tf.keras.backend.clear_session()
     gc.collect()
     return {"correlations": np.array(found, np.float32)}
-
-
-def _maps_of(
-    model: Any,
-    x: NDArray[np.float32],
-    x_train: NDArray[np.float32],
-    classes: Mapping[str, NDArray[np.int64]],
-) -> dict[tuple[str, str], NDArray[np.float32]]:
-    maps = {}
-    with warnings.catch_warnings():
-        # Its maps are 0 where an output is not positive; the table says for how many.
-        warnings.filterwarnings("ignore", "'deep_taylor'", UserWarning)
-        for explained, neurons in classes.items():
-            for name, found in baseline_maps(model, x, neurons).items():
-                maps[name, explained] = found
-    for layer, found in insens_maps(model, x, x_train).items():
-        maps[f"insens/{layer}", "layer"] = found
-    return maps
 
 
 def _summary(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from data_scripts.preparation import DataError
 from experiments.data import TITLES
 from experiments.experiment import Run
-from experiments.methods import BASELINES, baseline_maps, insens_maps, insens_title, predicted
+from experiments.methods import BASELINES, METHOD_TITLES, method_maps, predicted
 from experiments.plots import save
 from experiments.tables import write_csv
 from insens_tf.evaluation import CORRELATIONS, rank_correlation
@@ -34,14 +34,12 @@ __all__ = [
     "draw_panels",
     "examples",
     "maps_of_datasets",
-    "method_maps",
     "random_images",
     "read_panel",
     "summary",
     "write_panel",
 ]
 
-_INSENS = "insens/"
 _COLUMNS_OF_PANELS = 2
 _STANDS_FOR = {"fashion_mnist": "smallNORB"}
 # Of an input's values, in percent: beyond these noise is drawn black and white.
@@ -59,7 +57,7 @@ class Panel:
     images
         The inputs, (n, height, width, channels).
     maps
-        By the method's name, as :func:`method_maps` gives it, the maps, shaped as the images.
+        By the method's name the maps, shaped as the images.
     """
 
     title: str
@@ -117,38 +115,6 @@ def random_images(
     return images[generator.permutation(len(images))[:count]]
 
 
-def method_maps(
-    model: Any,
-    x: NDArray[np.float32],
-    x_train: NDArray[np.float32],
-    layers: Collection[str],
-    baselines: Iterable[str] = BASELINES,
-) -> dict[str, NDArray[np.float32]]:
-    """Return the maps of iNNvestigate's methods and of Insens.
-
-    Parameters
-    ----------
-    model
-        2CONV.
-    x
-        Images, (n, height, width, channels).
-    x_train
-        Over which the activation frequency is counted.
-    layers
-        Of Insens.
-    baselines
-        iNNvestigate's names of methods, which explain the class that the network predicts.
-
-    Returns
-    -------
-    dict
-        By name the maps, shaped as x; Insens of a layer is ``"insens/<layer>"``.
-    """
-    maps = baseline_maps(model, x, names=baselines)
-    insens = insens_maps(model, x, x_train, layers)
-    return maps | {f"{_INSENS}{layer}": found for layer, found in insens.items()}
-
-
 def maps_of_datasets(
     run: Run, shown: int, count: int, layers: Collection[str], baselines: Iterable[str] = BASELINES
 ) -> None:
@@ -166,7 +132,7 @@ def maps_of_datasets(
     count
         Over how many images maps are compared.
     layers, baselines
-        As :func:`method_maps` has them.
+        As :func:`experiments.methods.method_maps` has them.
     """
     count = min(count, 10) if run.quick else count
     rows: list[tuple[Any, ...]] = []
@@ -242,7 +208,7 @@ def draw_panels(folder: Path, name: str) -> None:
 
 def _panel_figure(panel: Panel) -> Figure:
     columns = [_shown(panel.images), *(heatmap(maps) for maps in panel.maps.values())]
-    titles = ["input", *(_method_title(name) for name in panel.maps)]
+    titles = ["input", *(METHOD_TITLES[name] for name in panel.maps)]
     return grid(zip(*columns, strict=True), column_titles=titles, title=panel.title)
 
 
@@ -275,12 +241,6 @@ def _in_columns(figures: Sequence[Figure]) -> Figure:
         for c, pixels in enumerate(row):
             together.figimage(pixels, sum(widths[:c]), top - pixels.shape[0], origin="upper")
     return together
-
-
-def _method_title(name: str) -> str:
-    if name.startswith(_INSENS):
-        return insens_title(name.removeprefix(_INSENS))
-    return BASELINES[name]
 
 
 def _dataset_title(dataset: str) -> str:

@@ -13,10 +13,12 @@ import insens_tf
 __all__ = [
     "BASELINES",
     "INSENS_LAYERS",
+    "INSENS_METHODS",
+    "METHOD_TITLES",
     "PENULTIMATE",
     "baseline_maps",
     "insens_maps",
-    "insens_title",
+    "method_maps",
     "predicted",
 ]
 
@@ -34,12 +36,15 @@ INSENS_LAYERS = {"conv_1": 1, "conv_2": 3, "dense": 5}
 
 PENULTIMATE = "dense"
 
+INSENS_METHODS = {layer: f"insens/{layer}" for layer in INSENS_LAYERS}
+"""By layer the name of its Insens among the methods."""
+
+METHOD_TITLES = BASELINES | {
+    INSENS_METHODS[layer]: f"Insens\nl = {number}" for layer, number in INSENS_LAYERS.items()
+}
+"""How a column of a method's maps is titled."""
+
 _BATCH = 256
-
-
-def insens_title(layer: str) -> str:
-    """Return how a map of Insens of a layer is titled."""
-    return f"Insens\nl = {INSENS_LAYERS[layer]}"
 
 
 def predicted(model: Any, x: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -113,8 +118,36 @@ def insens_maps(
     Returns
     -------
     dict
-        By the layer's name the maps, shaped as x.
+        By the name in `INSENS_METHODS` the maps, shaped as x.
     """
     network = insens_tf.SwitchedNetwork(model)
     frequency = network.activation_frequency(x_train, progress=False)
-    return network.insens(x, list(layers), frequency, progress=False)
+    found = network.insens(x, list(layers), frequency, progress=False)
+    return {INSENS_METHODS[layer]: maps for layer, maps in found.items()}
+
+
+def method_maps(
+    model: Any,
+    x: NDArray[np.float32],
+    x_train: NDArray[np.float32],
+    layers: Collection[str] = tuple(INSENS_LAYERS),
+    baselines: Iterable[str] = BASELINES,
+    classes: NDArray[np.int64] | None = None,
+) -> dict[str, NDArray[np.float32]]:
+    """Return the maps of iNNvestigate's methods and of Insens.
+
+    Parameters
+    ----------
+    model, x
+        As both have them.
+    x_train, layers
+        As :func:`insens_maps` has them.
+    baselines, classes
+        As :func:`baseline_maps` has them.
+
+    Returns
+    -------
+    dict
+        By the method's name the maps, shaped as x.
+    """
+    return baseline_maps(model, x, classes, baselines) | insens_maps(model, x, x_train, layers)

@@ -27,10 +27,11 @@ from experiments.plots import new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 
-__all__ = ["ActiveShares", "active_shares", "main"]
+__all__ = ["PAPER_ACTIVE_SHARE", "ActiveShares", "active_shares", "main"]
 
-# Of the neurons of 2CONV for a given MNIST image, on average (the paper, section "Sensitivity").
 PAPER_ACTIVE_SHARE = 0.17
+"""Of the neurons of 2CONV for an MNIST image, on average (the paper, section "Sensitivity")."""
+
 _OF_THE_PAPER = ("mnist", SHIPPED_SAMPLE)
 
 _HEAD = ("dataset", "network", "seed", "counted", "share")
@@ -58,6 +59,18 @@ class ActiveShares:
     overall: float
     subnetwork_layers: dict[str, float]
     subnetwork_overall: float
+
+    @property
+    def averages(self) -> dict[str, float]:
+        """Every layer's share and every average, by what is counted."""
+        return {
+            **self.layers,
+            "all": self.overall,
+            **{f"{name} in subnetwork": self.subnetwork_layers[name] for name in POOLED},
+            "all in subnetwork": self.subnetwork_overall,
+            "mean of layers": float(np.mean(list(self.layers.values()))),
+            "mean of layers in subnetwork": float(np.mean(list(self.subnetwork_layers.values()))),
+        }
 
 
 def active_shares(model: tf.keras.Sequential, images: NDArray[np.float32]) -> ActiveShares:
@@ -157,22 +170,9 @@ def main(run: Run, count: int) -> None:
             "untrained": build(network.settings, UNTRAINED_SEED + seed),
         }
         for kind, model in models.items():
-            rows += [(dataset, kind, seed, *row) for row in _rows(active_shares(model, images))]
+            averages = active_shares(model, images).averages
+            rows += [(dataset, kind, seed, *row) for row in averages.items()]
     write_csv(run.folder / "shares.csv", _HEAD, rows)
-
-
-def _rows(shares: ActiveShares) -> list[tuple[str, float]]:
-    return [
-        *shares.layers.items(),
-        ("all", shares.overall),
-        *((f"{name} in subnetwork", shares.subnetwork_layers[name]) for name in POOLED),
-        ("all in subnetwork", shares.subnetwork_overall),
-        ("mean of layers", float(np.mean(list(shares.layers.values())))),
-        (
-            "mean of layers in subnetwork",
-            float(np.mean(list(shares.subnetwork_layers.values()))),
-        ),
-    ]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ at them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,21 @@ import numpy as np
 
 from benchmarks.report import inserted
 from experiments.data import TITLES
-from experiments.methods import BASELINES, INSENS_LAYERS
+from experiments.methods import (
+    BASELINES,
+    INSENS_LAYERS,
+    INSENS_METHODS,
+    METHOD_TITLES,
+    PENULTIMATE,
+)
 from experiments.tables import read_csv
 from insens_tf.files import whole_file
 
 __all__ = ["CLAIMS", "RESULTS", "Claim", "commands", "main", "table"]
 
 RESULTS = Path(__file__).parent / "results"
+
+_PENULTIMATE = INSENS_METHODS[PENULTIMATE]
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,8 @@ class Claim:
         Its number, or where it stands if it has none.
     ours
         Reads our number from the folders of results.
-    result
-        Name of the folder that it is from.
+    results
+        Names of the folders that it is from.
     verdict
         A sentence that says whether the claim holds.
     """
@@ -47,7 +55,7 @@ class Claim:
     claim: str
     paper: str
     ours: Callable[[], str]
-    result: str
+    results: tuple[str, ...]
     verdict: str
 
 
@@ -88,32 +96,51 @@ def _accuracy(place: str) -> str:
     wanted = {"form": "signed", "place": place, "standard_deviation": deviation}
     rows = _rows("noise_table", "accuracies.csv", **wanted)
     accuracy = _of_networks(rows, "accuracy")
-    return f"{accuracy}, noise around 0 of standard deviation {float(deviation):g}"
+    return (
+        f"{accuracy}, noise around 0 of standard deviation {float(deviation):g}; "
+        f"{_over_settings(place)} with other settings"
+    )
+
+
+def _over_settings(measured: str) -> str:
+    """Return the least and the most over how else 2CONV was built and trained."""
+    found: dict[str, list[float]] = {}
+    for row in _rows("open_settings", "open_settings.csv", measured=measured):
+        found.setdefault(row["setting"], []).append(100 * float(row["value"]))
+    means = [float(np.mean(values)) for values in found.values()]
+    return f"{min(means):.1f} to {max(means):.1f} %"
 
 
 def _lead(claim: str) -> str:
     found = []
-    for row in _rows("noise_forms", "ranges.csv", claim=claim):
+    for row in _rows("noise_table", "ranges.csv", claim=claim):
         deviations = row["holds_for_each_network_at"].split()
         where = f"from {deviations[0]} to {deviations[-1]}" if deviations else "at none"
         found.append(f"{row['form'].replace('_', ' ')} noise {where}")
-    seeds = {row["seed"] for row in _rows("noise_forms", "accuracies.csv")}
+    seeds = {row["seed"] for row in _rows("noise_table", "accuracies.csv")}
     where = ", of ".join(found)
     return f"for each of {len(seeds)} networks at standard deviations of {where}"
 
 
-def _share(result: str, counted: str) -> str:
+def _share(counted: str) -> str:
     wanted = {"dataset": "mnist", "network": "trained", "counted": counted}
-    return _of_networks(_rows(result, "shares.csv", **wanted), "share")
+    return _of_networks(_rows("activity_mnist", "shares.csv", **wanted), "share")
 
 
 def _active() -> str:
-    return (
-        f"{_share('activity', 'all')} of all hidden neurons; {_share('activity', 'dense')} of "
-        f"l = 5, {_share('activity', 'conv_2')} of l = 3; "
-        f"{_share('activity', 'all in subnetwork')} where losing in max pooling is inactive; "
-        f"the mean of the layers' then {_share('activity', 'mean of layers in subnetwork')}"
+    averages = {
+        "all": "of all hidden neurons",
+        "all in subnetwork": "where losing in max pooling is inactive",
+        "mean of layers in subnetwork": "is the mean of the layers' then",
+    }
+    layers = ", ".join(
+        f"{_share(layer)} of l = {number}" for layer, number in INSENS_LAYERS.items()
     )
+    over_all = "; ".join(
+        f"{_share(counted)} {said}, {_over_settings(counted)} with other settings"
+        for counted, said in averages.items()
+    )
+    return f"{layers}; {over_all}"
 
 
 def _similarity() -> str:
@@ -137,20 +164,19 @@ def _robustness(place: str, measure: str, methods: Sequence[str]) -> str:
     for method in methods:
         wanted = {"place": place, "method": method, "measure": measure, "explained": "predicted"}
         row = _row("figure_4", "robustness.csv", **wanted)
-        title = "Insens" if method.startswith("insens") else BASELINES[method].replace("\n", " ")
-        found.append(f"{title} {float(row['mean']):.2f}")
+        found.append(f"{_title(method)} {_correlation(row)}")
     return ", ".join(found)
 
 
 def _contrast() -> str:
-    methods = ("insens/dense", "gradient")
+    methods = (_PENULTIMATE, "gradient")
     positive = _robustness("clean", "digit_positive", methods)
     negative = _robustness("clean", "outline_negative", methods)
     return f"positive share on the digit: {positive}; negative share on its outline: {negative}"
 
 
 def _still_shown() -> str:
-    methods = ("insens/dense", "gradient", "integrated_gradients", "deep_taylor")
+    methods = (_PENULTIMATE, "gradient", "integrated_gradients", "deep_taylor")
     return "correlation with the clean image's map, " + "; ".join(
         f"{place}: {_robustness(place, 'signed', methods)}"
         for place in ("bordered", "background", "framed")
@@ -165,32 +191,42 @@ def _alike(first: str, others: Sequence[str], result: str) -> str:
             for row in _rows(result, "correlations.csv", dataset="cifar10", correlation="signed")
             if {row["first"], row["second"]} == {first, other}
         ]
-        found.append(f"{_title(other)} {float(rows[0]['mean']):.2f}")
+        found.append(f"{_title(other)} {_correlation(rows[0])}")
     return ", ".join(found)
 
 
+def _correlation(row: Mapping[str, str]) -> str:
+    # Added to, the negative zero that rounding may leave loses its sign.
+    return f"{round(float(row['mean']), 2) + 0.0:.2f}"
+
+
 def _title(method: str) -> str:
-    if method.startswith("insens/"):
-        return f"l = {INSENS_LAYERS[method.removeprefix('insens/')]}"
-    return BASELINES[method].replace("\n", " ")
+    return METHOD_TITLES[method].replace("\n", " ")
 
 
-def _checked(against: str, methods: Sequence[str], kind: str = "signed") -> str:
+def _checked(
+    against: str, methods: Sequence[str], explained: str = "original", kind: str = "signed"
+) -> str:
     found = []
     for method in methods:
-        explained = "layer" if method.startswith("insens/") else "original"
-        wanted = {"against": against, "explained": explained, "correlation": kind}
+        of = "layer" if method in _LAYERS else explained
+        wanted = {"against": against, "explained": of, "correlation": kind}
         row = _row("figure_7", "summary.csv", method=method, **wanted)
         spread = float(row["variance_over_networks"]) ** 0.5
-        found.append(f"{_title(method)} {float(row['mean']):.2f} ± {spread:.2f}")
+        found.append(f"{_title(method)} {_correlation(row)} ± {spread:.2f}")
     return f"{', '.join(found)} (n = {row['networks']})"
+
+
+def _checked_penultimate(against: str) -> str:
+    signed, absolute = (_checked(against, _LOW, kind=kind) for kind in ("signed", "absolute"))
+    return f"{signed}; of magnitudes {absolute}"
 
 
 def _all_neurons() -> str:
     return "; ".join(
         f"{TITLES[dataset]}: "
         + ", ".join(
-            f"l = {number} {float(_variant(dataset, layer, 'all')['mean']):.2f}"
+            f"l = {number} {_correlation(_variant(dataset, layer, 'all'))}"
             for layer, number in INSENS_LAYERS.items()
         )
         for dataset in ("mnist", "fashion_mnist", "cifar10")
@@ -202,9 +238,9 @@ def _variant(dataset: str, layer: str, variant: str) -> dict[str, str]:
     return _row("variants", "likeness.csv", **wanted)
 
 
-_LOW = ("gradient", "integrated_gradients", "lrp.epsilon", "insens/dense")
+_LOW = ("gradient", "integrated_gradients", "lrp.epsilon", _PENULTIMATE)
 _HIGH = ("deep_taylor", "lrp.alpha_1_beta_0")
-_LAYERS = tuple(f"insens/{layer}" for layer in INSENS_LAYERS)
+_LAYERS = tuple(INSENS_METHODS.values())
 _UNTRAINED, _SHUFFLED = "untrained", "shuffled labels"
 
 CLAIMS = (
@@ -212,22 +248,23 @@ CLAIMS = (
         "2CONV's test accuracy on clean MNIST",
         "over 99 %",
         lambda: _of_networks(_rows("noise_table", "accuracies.csv", place="clean"), "accuracy"),
-        "noise_table",
+        ("noise_table",),
         "Holds, after 3 epochs already; after 8 it is 99.4 %.",
     ),
     Claim(
         "neurons that are active for an MNIST input, on average (2, B.1)",
         "17 %",
         _active,
-        "activity",
-        "Most neurons are inactive, as the paper says. One average comes to 17 %: layers that "
-        "weigh the same, and what loses in max pooling inactive, as the paper deems it.",
+        ("activity_mnist", "activity", "open_settings"),
+        "Most neurons are inactive, as the paper says. 17 % is between two averages in which what "
+        "loses in max pooling is inactive, as the paper deems it: over all neurons, and of layers "
+        "that weigh the same; the latter is 17.4 % in a network trained for 8 epochs.",
     ),
     Claim(
         "accuracy with noise but on the digit and its outline (3)",
         "87 %",
         lambda: _accuracy("bordered"),
-        "noise_table",
+        ("noise_table", "open_settings"),
         "Holds within the spread over networks, in the noise in which the three numbers "
         "together come closest to the paper's; neither its form nor its standard deviation is "
         "given.",
@@ -236,39 +273,40 @@ CLAIMS = (
         "accuracy with noise but on the digit and as many pixels along the frame (3)",
         "45 %",
         lambda: _accuracy("framed"),
-        "noise_table",
+        ("noise_table", "open_settings"),
         "Holds within the spread over networks.",
     ),
     Claim(
         "accuracy with noise but on the digit (3)",
         "32 %",
         lambda: _accuracy("background"),
-        "noise_table",
-        "Does not hold: it is nearly as good as with the frame clean. The three networks have "
-        "36, 45 and 52 %.",
+        ("noise_table", "open_settings"),
+        "Does not hold as it stands: it is nearly as good as with the frame clean. The three "
+        "networks have 36, 45 and 52 %; one with 16 and 32 filters has 29 %.",
     ),
     Claim(
         "the outline kept is worth more than as many pixels of the frame (3)",
         "87 % and 45 %",
         lambda: _lead("outline > frame"),
-        "noise_forms",
-        "Holds for each network and form of noise at all but the weakest, with leads of up to "
-        "38 to 71 points.",
+        ("noise_table", "open_settings"),
+        "Holds for each network, form of noise and standard deviation, with leads of up to 39 to "
+        "71 points, and with each of the other settings.",
     ),
     Claim(
         "the frame kept is worth more than nothing (3)",
         "45 % and 32 %",
         lambda: _lead("frame > none"),
-        "noise_forms",
-        "Holds for noise around 0 alone, and by at most 3 points, not 13; a network trained for "
-        "8 epochs instead of 3 had no lead there (-0.8 to 0.2 points). In other noise the clean "
-        "frame is worse than none, by up to 9 points.",
+        ("noise_table", "open_settings"),
+        "Holds for each network in noise around 0 alone, and by at most 3 points, not 13; of the "
+        "other settings 16 and 32 filters lead by 7 points, kernels of 3x3 by none, nor did a "
+        "network trained for 8 epochs instead of 3. In other noise the clean frame is mostly worse "
+        "than none, by up to 8 points.",
     ),
     Claim(
         "a neuron is not sensitive to one pattern for all inputs (2, Figure 2)",
         "by eye",
         _similarity,
-        "figure_2",
+        ("figure_2",),
         "Holds: fully connected neurons hardly keep a direction, convolutional ones do in part, "
         "and those of the first layer by construction.",
     ),
@@ -276,14 +314,14 @@ CLAIMS = (
         "some neurons that see only black pixels are active (2, Figure 2)",
         "by eye",
         _black_fields,
-        "figure_2",
+        ("figure_2",),
         "Holds: in l = 1 all with a positive bias; rare in l = 3.",
     ),
     Claim(
         "Insens shows the contrast of a digit and its outline (3, Figure 4)",
         "by eye",
         _contrast,
-        "figure_4",
+        ("figure_4",),
         "Holds, plainest on round digits; more than Gradient does. Integrated gradients, LRP "
         "and Deep Taylor are 0 on black pixels by construction.",
     ),
@@ -291,7 +329,7 @@ CLAIMS = (
         "in noise others lose the digit, Insens still shows it (3, Figure 4)",
         "by eye",
         _still_shown,
-        "figure_4",
+        ("figure_4",),
         "Does not hold at a noise that gives the paper's accuracies: with the outline clean all "
         "keep some of it, Deep Taylor most; with noise up to the digit none shows it clearly.",
     ),
@@ -299,40 +337,46 @@ CLAIMS = (
         "Insens of the penultimate layer might not seem all that different from others on "
         "CIFAR-10 (3, Figure 5)",
         "by eye",
-        lambda: "correlation with Insens: " + _alike("insens/dense", tuple(BASELINES), "figure_5"),
-        "figure_5",
+        lambda: "correlation with Insens: " + _alike(_PENULTIMATE, tuple(BASELINES), "figure_5"),
+        ("figure_5",),
         "Holds by eye for the methods with signs; the correlation is moderate.",
     ),
     Claim(
         "Insens of earlier layers shows more of the input (3, Figure 6)",
         "by eye",
         lambda: "correlation with the input: " + _alike("input", _LAYERS, "figure_6"),
-        "figure_6",
+        ("figure_6",),
         "Holds, by eye too: from a drawing of edges at l = 1 to speckle at l = 5.",
     ),
     Claim(
         "Insens of the penultimate layer correlates as little as Gradient and Integrated "
         "gradients, trained against untrained (3, Figure 7)",
         "Figure 7, first",
-        lambda: _checked(_UNTRAINED, _LOW),
-        "figure_7",
-        "Holds: Insens and the three are all near 0.",
+        lambda: _checked_penultimate(_UNTRAINED),
+        ("figure_7",),
+        "Holds: Insens is near 0 as the three are; of magnitudes it is on par with Gradient, and "
+        "the two that are multiplied by the input are above both.",
     ),
     Claim(
         "so it does against shuffled labels (3, Figure 7)",
         "Figure 7, second",
-        lambda: _checked(_SHUFFLED, _LOW),
-        "figure_7",
-        "Does not hold: it correlates little, but clearly more than they do, which are at 0. Both "
-        "kinds were trained until they fit, on 2,500 images.",
+        lambda: _checked_penultimate(_SHUFFLED),
+        ("figure_7",),
+        "Does not hold of signed maps, of which it is clearly above the three, which are at 0; of "
+        "magnitudes it is between Gradient and the others. Both kinds were trained until they fit, "
+        "on 2,500 images.",
     ),
     Claim(
         "Deep Taylor correlates very highly (3, Figure 7)",
         "Figure 7, first and second",
-        lambda: f"untrained: {_checked(_UNTRAINED, _HIGH)}; shuffled: {_checked(_SHUFFLED, _HIGH)}",
-        "figure_7",
-        "Holds, and for LRP (alpha 1, beta 0), whose sign is that of the explained output: of "
-        "magnitudes it is as high.",
+        lambda: (
+            f"untrained: {_checked(_UNTRAINED, _HIGH)}; shuffled: {_checked(_SHUFFLED, _HIGH)}; "
+            f"each network's own class explained, untrained: {_checked(_UNTRAINED, _HIGH, 'own')}; "
+            f"shuffled: {_checked(_SHUFFLED, _HIGH, 'own')}"
+        ),
+        ("figure_7",),
+        "Holds, and for LRP (alpha 1, beta 0) where each network explains its own class: its sign "
+        "is that of the explained output, which for another network's class may be negative.",
     ),
     Claim(
         "Insens correlates more the closer the layer is to the input (3, Figure 7)",
@@ -340,14 +384,14 @@ CLAIMS = (
         lambda: (
             f"untrained: {_checked(_UNTRAINED, _LAYERS)}; shuffled: {_checked(_SHUFFLED, _LAYERS)}"
         ),
-        "figure_7",
+        ("figure_7",),
         "Holds against both.",
     ),
     Claim(
         "the sum over all neurons does not change the maps in a significant way (4)",
         "by eye",
         lambda: f"correlation with Insens, {_all_neurons()}",
-        "variants",
+        ("variants",),
         "Holds for MNIST and Fashion-MNIST, and for l = 3 and l = 5 of CIFAR-10; at its l = 1 "
         "the active neurons add a frame and tint bright areas.",
     ),
@@ -357,7 +401,7 @@ CLAIMS = (
 def table(claims: Sequence[Claim] = CLAIMS) -> str:
     """Return the table of claims in Markdown."""
     rows = [
-        (one.claim, one.paper, one.ours(), f"[{one.result}](results/{one.result})", one.verdict)
+        (one.claim, one.paper, one.ours(), ", ".join(map(_link, one.results)), one.verdict)
         for one in claims
     ]
     head = ("claim (section)", "paper", "here", "results", "does it hold?")
@@ -373,7 +417,7 @@ def commands() -> str:
         training = sum(network["seconds"] or 0 for network in networks)
         rows.append(
             (
-                f"[{path.parent.name}](results/{path.parent.name})",
+                _link(path.parent.name),
                 f"`{record['command']}`",
                 str(len(networks)),
                 _duration(record["seconds"]),
@@ -382,6 +426,10 @@ def commands() -> str:
         )
     head = ("results", "command", "networks", "time", "training before it")
     return _markdown(head, rows)
+
+
+def _link(result: str) -> str:
+    return f"[{result}](results/{result})"
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

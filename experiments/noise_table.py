@@ -38,7 +38,15 @@ from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import NOISE_FORMS, NoiseForm, add_noise
 
-__all__ = ["PAPER_ACCURACIES", "Accuracies", "accuracy", "closest", "main", "ranges"]
+__all__ = [
+    "PAPER_ACCURACIES",
+    "PLACE_TITLES",
+    "Accuracies",
+    "accuracy",
+    "closest",
+    "main",
+    "ranges",
+]
 
 PAPER_ACCURACIES = {"bordered": 0.87, "framed": 0.45, "background": 0.32}
 """Over 10,000 test images, by what is left clean: the outline, the frame, nothing (section 3)."""
@@ -53,7 +61,7 @@ _FORM_TITLES = {
     "mid_grey": "around 0.5",
     "clipped_mid_grey": "around 0.5, clipped to 0..1",
 }
-_PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "background": "none clean"}
+PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "background": "none clean"}
 _COLOURS = {"bordered": "tab:blue", "framed": "tab:orange", "background": "tab:green"}
 _MOST_COLUMNS = 4
 _CLEAN = ("none", "clean", 0.0)
@@ -190,7 +198,7 @@ def draw(folder: Path) -> None:
             values = 100 * np.array([accuracies[form, place, one] for one in x])
             mean, spread = values.mean(axis=1), values.std(axis=1)
             panel.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.25, lw=0)
-            panel.plot(x, mean, ".-", color=colour, label=_PLACE_TITLES[place])
+            panel.plot(x, mean, ".-", color=colour, label=PLACE_TITLES[place])
             paper = 100 * PAPER_ACCURACIES[place]
             panel.axhline(paper, color=colour, lw=1, ls="--", label=f"paper: {paper:.0f} %")
         panel.axhline(clean, color="0.6", lw=1, ls=":", label=f"clean: {clean:.1f} %")

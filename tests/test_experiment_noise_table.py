@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click import Command
 from click.testing import CliRunner
 from tensorflow import keras
 
 from data_scripts.preparation import write_npz
-from experiments import noise_table
+from experiments import noise_table, open_settings
 from experiments.data import fingerprint
-from experiments.models import SETTINGS, build
+from experiments.models import SETTINGS, Settings, build
 from experiments.networks import Store
 from experiments.noise_table import accuracy, closest, ranges
 from experiments.train import Network
@@ -36,33 +37,44 @@ def digits(count: int) -> np.ndarray:
     return images
 
 
+LABELS = np.arange(IMAGES, dtype=np.uint8) % 10
+DATA = {"x_train": digits(2), "y_train": LABELS[:2], "x_test": digits(IMAGES), "y_test": LABELS}
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """A data set, and a store of networks for it that were never trained."""
-    labels = np.arange(IMAGES, dtype=np.uint8) % 10
-    data = {"x_train": digits(2), "y_train": labels[:2], "x_test": digits(IMAGES), "y_test": labels}
     (tmp_path / "data").mkdir()
-    write_npz(tmp_path / "data" / "mnist.npz", data)
-    store = Store(tmp_path / "networks", tmp_path / "data")
+    write_npz(tmp_path / "data" / "mnist.npz", DATA)
     for seed in SEEDS:
-        network = Network("mnist", seed, replace(SETTINGS["mnist"], **SMALL))
-        folder = store.path(network, fingerprint(data))
-        folder.mkdir(parents=True)
-        model = build(network.settings, seed)
-        # Larger weights, so that noise changes what is predicted.
-        model.set_weights([3 * one for one in model.get_weights()])
-        model.save(folder / "model.keras")
-        record = {"config": {}, "seconds": 0, "train_accuracy": 0, "test_accuracy": 0}
-        (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        store_untrained(tmp_path, replace(SETTINGS["mnist"], **SMALL), seed)
     return tmp_path
 
 
-def command(folders: Path, *arguments: Any, code: int = 0) -> None:
+def store_untrained(folders: Path, settings: Settings, seed: int) -> None:
+    store = Store(folders / "networks", folders / "data")
+    folder = store.path(Network("mnist", seed, settings), fingerprint(DATA))
+    folder.mkdir(parents=True)
+    noise_sensitive(settings, seed).save(folder / "model.keras")
+    record = {"config": {}, "seconds": 0, "train_accuracy": 0, "test_accuracy": 0}
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def noise_sensitive(settings: Settings, seed: int) -> Any:
+    """Build a network with larger weights, so that noise changes what is predicted."""
+    model = build(settings, seed)
+    model.set_weights([3 * one for one in model.get_weights()])
+    return model
+
+
+def command(
+    folders: Path, *arguments: Any, main: Command = noise_table.main, code: int = 0
+) -> None:
     options = ["--data", folders / "data", "--networks", folders / "networks"]
     options += ["--out", folders / "out"]
     for name, value in SMALL.items():
         options += ["--setting", f"{name}={json.dumps(value)}"]
-    result = CliRunner().invoke(noise_table.main, [str(one) for one in (*options, *arguments)])
+    result = CliRunner().invoke(main, [str(one) for one in (*options, *arguments)])
     assert result.exit_code == code, result.output
 
 
@@ -182,8 +194,7 @@ def test_accuracies_of_each_condition(folders: Path) -> None:
     }
     assert len(found) == len(SEEDS) * (1 + 2 * 2 * 3)
     for seed in SEEDS:
-        model = build(replace(SETTINGS["mnist"], **SMALL), seed)
-        model.set_weights([3 * one for one in model.get_weights()])
+        model = noise_sensitive(replace(SETTINGS["mnist"], **SMALL), seed)
 
         def share_right(x: np.ndarray, model: Any = model) -> float:
             return float((np.asarray(model(x)).argmax(axis=1) == labels).mean())
@@ -243,3 +254,43 @@ def test_a_panel_a_form(forms: int, tmp_path: Path) -> None:
     noise_table.draw(tmp_path)
 
     assert (tmp_path / "noise_table.png").read_bytes().startswith(b"\x89PNG")
+
+
+# --------------------------------------------------------------------------------------------------
+# What the paper leaves open
+
+
+def test_other_settings_are_measured_like_the_first(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: dict[str, dict[str, Any]] = {"as it is": {}, "no padding": {"padding": "valid"}}
+    monkeypatch.setattr(open_settings, "TRIED", tried)
+    settings = replace(SETTINGS["mnist"], **SMALL, epochs=3)
+    for changes in tried.values():
+        for seed in SEEDS:
+            store_untrained(folders, replace(settings, **changes), seed)
+
+    options = ["--count", 2, "--standard-deviation", 2, "--form", "mid_grey"]
+    command(folders, *options, main=open_settings.main)
+
+    found = {
+        (row["setting"], int(row["seed"]), row["measured"]): float(row["value"])
+        for row in rows(folders / "out" / "open_settings.csv")
+    }
+    assert [setting for setting, seed, measured in found if measured == "clean"] == [
+        *["as it is"] * 2,
+        *["no padding"] * 2,
+    ]
+    clean = DATA["x_test"].astype(np.float32) / 255
+    noise = np.random.default_rng(0).standard_normal(clean.shape, np.float32)
+    background = np.where(clean > 0, clean, np.float32(0.5) + 2 * noise)
+    for setting, changes in tried.items():
+        for seed in SEEDS:
+            model = noise_sensitive(replace(settings, **changes), seed)
+            for place, x in (("clean", clean), ("background", background)):
+                right = np.asarray(model(x)).argmax(axis=1) == LABELS
+                assert found[setting, seed, place] == right.mean()
+            outputs = keras.Model(model.inputs[0], model.get_layer("dense").output)
+            active = np.asarray(outputs(clean)) > 0
+            assert found[setting, seed, "dense"] == pytest.approx(active.mean())
+    assert (folders / "out" / "open_settings.png").read_bytes().startswith(b"\x89PNG")

@@ -40,6 +40,7 @@ WITHOUT_INNVESTIGATE = {
     "figure_2": ["figure_2.png"],
     "figure_6": ["figure_6.png"],
     "noise_table": ["noise_table.png"],
+    "open_settings": ["open_settings.png"],
     "variants": ["likeness.png", "maps_mnist_sample.png"],
 }
 WITH_INNVESTIGATE = {

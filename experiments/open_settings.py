@@ -1,0 +1,171 @@
+"""What the paper leaves open of 2CONV and its training: whether it decides MNIST's numbers.
+
+``python -m experiments.open_settings`` trains 2CONV with other sizes and otherwise, a setting
+changed at a time, and writes
+
+- ``open_settings.csv``, of every network the accuracy on clean test images, and in the noise of the
+  noise table at one standard deviation; and the averages of the share of active neurons;
+- ``open_settings.png``, those for which the paper has a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.activity import PAPER_ACTIVE_SHARE, active_shares
+from experiments.data import load_data, scaled
+from experiments.experiment import Run, experiment
+from experiments.networks import Store
+from experiments.noise_table import PAPER_ACCURACIES, PLACE_TITLES, accuracy
+from experiments.plots import new_figure, save
+from experiments.tables import read_csv, write_csv
+from experiments.train import Network
+from insens_tf.evaluation import NOISE_FORMS, add_noise
+
+__all__ = ["TRIED", "main"]
+
+TRIED: Mapping[str, Mapping[str, Any]] = {
+    "as in the noise table": {},
+    "16 and 32 filters": {"filters": (16, 32)},
+    "kernels of 3x3": {"kernel_size": 3},
+    "no padding": {"padding": "valid"},
+    "128 units": {"units": 128},
+    "no dropout": {"dropout": 0.0},
+}
+"""Which settings are changed, by what is said of it."""
+
+_ACCURACIES = {"clean": "clean", **PLACE_TITLES}
+_SHARES = {
+    "all": "all hidden neurons",
+    "all in subnetwork": "all, losing in max pooling is inactive",
+    "mean of layers in subnetwork": "mean of the layers' then",
+}
+_COLOURS = ("0.6", "tab:blue", "tab:orange", "tab:green")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One network: what a process is given to do."""
+
+    store: Store
+    network: Network
+    data_sha256: str
+    form: str
+    standard_deviation: float
+    noise_seed: int
+
+
+def draw(folder: Path) -> None:
+    """Draw a folder of results as bars, with the paper's numbers as lines."""
+    rows = read_csv(folder / "open_settings.csv")
+    tried = list(dict.fromkeys(row["setting"] for row in rows))
+    figure = new_figure(1.3 * len(tried) + 3.4, 6)
+    accuracies, shares = figure.subplots(2, 1, sharex=True)
+    for panel, measured in ((accuracies, _ACCURACIES), (shares, _SHARES)):
+        width = 0.8 / len(measured)
+        for number, (name, title) in enumerate(measured.items()):
+            found = [
+                [
+                    100 * float(row["value"])
+                    for row in rows
+                    if (row["setting"], row["measured"]) == (one, name)
+                ]
+                for one in tried
+            ]
+            panel.bar(
+                np.arange(len(tried)) + width * (number - (len(measured) - 1) / 2),
+                [np.mean(values) for values in found],
+                0.9 * width,
+                yerr=[np.std(values) for values in found],
+                label=title,
+                color=_COLOURS[number],
+                error_kw={"elinewidth": 0.8},
+            )
+    of_paper = [
+        (accuracies, share, _COLOURS[list(_ACCURACIES).index(place)])
+        for place, share in PAPER_ACCURACIES.items()
+    ]
+    for panel, share, colour in (*of_paper, (shares, PAPER_ACTIVE_SHARE, "tab:red")):
+        label = f"paper: {100 * share:.0f} %"
+        panel.axhline(100 * share, color=colour, lw=1, ls="--", label=label)
+    for panel, title in ((accuracies, "accuracy, %"), (shares, "active neurons, %")):
+        panel.set_ylabel(title, fontsize=8)
+        panel.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
+        panel.tick_params(labelsize=8)
+    shares.set_xticks(range(len(tried)), tried)
+    save(figure, folder / "open_settings.png")
+
+
+@experiment("open_settings", datasets=("mnist",), draw=draw, settings={"epochs": 3})
+@click.option(
+    "--count",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Of networks of each setting.",
+)
+@click.option("--form", default="signed", show_default=True, type=click.Choice(list(NOISE_FORMS)))
+@click.option(
+    "--standard-deviation",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Of the noise.",
+)
+def main(run: Run, count: int, form: str, standard_deviation: float) -> None:
+    """Measure accuracy, in noise too, and active neurons with other sizes and training of 2CONV."""
+    dataset = run.dataset
+    tried = dict(TRIED)
+    if run.quick:
+        count, tried = 1, {name: TRIED[name] for name in list(TRIED)[:2]}
+    tasks = {
+        (name, seed): _Task(
+            run.store,
+            Network(dataset, seed, replace(run.settings(dataset), **changes)),
+            run.sha256[dataset],
+            form,
+            standard_deviation,
+            run.seed,
+        )
+        for seed in range(run.seed, run.seed + count)
+        for name, changes in tried.items()
+    }
+    run.train([task.network for task in tasks.values()])
+    run.measure(_measure, list(tasks.values()), "networks")
+    rows = [
+        (name, seed, str(measured), float(value))
+        for (name, seed), measured_of, values in zip(
+            tasks, run.unfinished.parts("measured"), run.unfinished.parts("values"), strict=True
+        )
+        for measured, value in zip(measured_of, values, strict=True)
+    ]
+    write_csv(
+        run.folder / "open_settings.csv",
+        ("setting", "seed", "measured", "value"),
+        sorted(rows, key=lambda row: list(tried).index(row[0])),
+    )
+
+
+def _measure(task: _Task) -> dict[str, NDArray[Any]]:
+    """Return names of what is measured, and the values."""
+    data = load_data(task.store.data, task.network.dataset)
+    images, labels = scaled(data["x_test"]), data["y_test"]
+    model = task.store.load(task.network, task.data_sha256)
+    found = {"clean": accuracy(model, images, labels)}
+    for place in PLACE_TITLES:
+        generator = np.random.default_rng(task.noise_seed)
+        noisy = add_noise(images, place, task.standard_deviation, generator, form=task.form)
+        found[place] = accuracy(model, noisy, labels)
+    found |= active_shares(model, images).averages
+    return {"measured": np.array(list(found)), "values": np.array(list(found.values()))}
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m experiments.open_settings")

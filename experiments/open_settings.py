@@ -1,6 +1,6 @@
 """What the paper leaves open of 2CONV and its training: whether it decides MNIST's numbers.
 
-``python -m experiments.open_settings`` trains 2CONV with other sizes and otherwise, a setting
+``python -m experiments.open_settings`` trains 2CONV as for the noise table and with one setting
 changed at a time, and writes
 
 - ``open_settings.csv``, of every network the accuracy on clean test images, and in the noise of the

@@ -23,7 +23,7 @@ import insens_tf
 from experiments.data import SHIPPED_SAMPLE, TITLES
 from experiments.experiment import Run, experiment
 from experiments.models import UNTRAINED_SEED, build
-from experiments.plots import new_figure, save
+from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 
@@ -32,6 +32,7 @@ __all__ = ["PAPER_ACTIVE_SHARE", "ActiveShares", "active_shares", "main"]
 PAPER_ACTIVE_SHARE = 0.17
 """Of the neurons of 2CONV for an MNIST image, on average (the paper, section "Sensitivity")."""
 
+_COLOURS = {"trained": "tab:blue", "untrained": "0.7"}
 _OF_THE_PAPER = ("mnist", SHIPPED_SAMPLE)
 
 _HEAD = ("dataset", "network", "seed", "counted", "share")
@@ -120,24 +121,18 @@ def draw(folder: Path) -> None:
     figure = new_figure(3.2 * len(datasets) + 1.2, 3.2)
     panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
     for panel, dataset in zip(panels, datasets, strict=True):
-        for number, kind in enumerate(("trained", "untrained")):
+        bars = {}
+        for kind in _COLOURS:
             shares = [
                 [
-                    float(row["share"])
+                    100 * float(row["share"])
                     for row in rows
                     if (row["dataset"], row["network"], row["counted"]) == (dataset, kind, one)
                 ]
                 for one in counted
             ]
-            panel.bar(
-                np.arange(len(counted)) + 0.4 * (number - 0.5),
-                [100 * np.mean(values) for values in shares],
-                0.38,
-                yerr=[100 * np.std(values) for values in shares],
-                label=kind,
-                color=("tab:blue", "0.7")[number],
-                error_kw={"elinewidth": 0.8},
-            )
+            bars[kind] = [np.mean(one) for one in shares], [np.std(one) for one in shares]
+        grouped_bars(panel, bars, list(_COLOURS.values()))
         if dataset in _OF_THE_PAPER:
             panel.axhline(100 * PAPER_ACTIVE_SHARE, color="tab:red", linewidth=1, label="paper")
         panel.set_xticks(range(len(counted)), counted, rotation=45, ha="right", fontsize=7)
@@ -161,16 +156,16 @@ def main(run: Run, count: int) -> None:
     ]
     # All at once, so that several are trained at the same time.
     run.train(networks)
+    images = {dataset: run.images(dataset) for dataset in run.datasets}
     rows: list[tuple[Any, ...]] = []
     for network in networks:
         dataset, seed = network.dataset, network.seed
-        images = run.images(dataset)
         models = {
             "trained": run.load(network),
             "untrained": build(network.settings, UNTRAINED_SEED + seed),
         }
         for kind, model in models.items():
-            averages = active_shares(model, images).averages
+            averages = active_shares(model, images[dataset]).averages
             rows += [(dataset, kind, seed, *row) for row in averages.items()]
     write_csv(run.folder / "shares.csv", _HEAD, rows)
 

@@ -76,18 +76,13 @@ def _row(result: str, file: str, **wanted: str) -> dict[str, str]:
     return row
 
 
-def _with_spread(values: Sequence[float], unit: str = "") -> str:
-    """Return the mean and the standard deviation over networks."""
-    scale = 100 if unit == " %" else 1
-    digits = 1 if unit == " %" else 2
-    mean = f"{scale * np.mean(values):.{digits}f}"
-    if len(values) == 1:
-        return f"{mean}{unit} (n = 1)"
-    return f"{mean} ± {scale * np.std(values):.{digits}f}{unit} (n = {len(values)})"
-
-
 def _of_networks(rows: Sequence[dict[str, str]], column: str) -> str:
-    return _with_spread([float(row[column]) for row in rows], " %")
+    """Return the mean and the standard deviation over networks of a share, in percent."""
+    values = [100 * float(row[column]) for row in rows]
+    mean = f"{np.mean(values):.1f}"
+    if len(values) == 1:
+        return f"{mean} % (n = 1)"
+    return f"{mean} ± {np.std(values):.1f} % (n = {len(values)})"
 
 
 def _accuracy(place: str) -> str:

@@ -40,8 +40,10 @@ from insens_tf.evaluation import NOISE_FORMS, NoiseForm, add_noise
 
 __all__ = [
     "PAPER_ACCURACIES",
+    "PLACE_COLOURS",
     "PLACE_TITLES",
     "Accuracies",
+    "Measurement",
     "accuracy",
     "closest",
     "main",
@@ -61,17 +63,21 @@ _FORM_TITLES = {
     "mid_grey": "around 0.5",
     "clipped_mid_grey": "around 0.5, clipped to 0..1",
 }
-PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "background": "none clean"}
-_COLOURS = {"bordered": "tab:blue", "framed": "tab:orange", "background": "tab:green"}
 _MOST_COLUMNS = 4
 _CLEAN = ("none", "clean", 0.0)
+
+PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "background": "none clean"}
+"""How each place of noise is called in pictures, by what is left clean."""
+
+PLACE_COLOURS = {"bordered": "tab:blue", "framed": "tab:orange", "background": "tab:green"}
+"""The colours that they have there."""
 
 Accuracies = Mapping[tuple[str, str, float], NDArray[np.float64]]
 """By form, place and standard deviation the accuracy of each network, (networks,)."""
 
 
 @dataclass(frozen=True)
-class _Measurement:
+class Measurement:
     """One network and one form of noise: what a process is given to do."""
 
     store: Store
@@ -79,18 +85,41 @@ class _Measurement:
     data_sha256: str
     form: str
     standard_deviations: tuple[float, ...]
-    images: int | None
-    threshold: float
-    width: int
     noise_seed: int
+    images: int | None = None
+    threshold: float = 0.0
+    width: int = 3
 
     @property
     def conditions(self) -> list[tuple[str, str, float]]:
         """The form, place and standard deviation of each accuracy; clean images come first."""
         return [
             _CLEAN,
-            *((self.form, place, one) for one in self.standard_deviations for place in _COLOURS),
+            *(
+                (self.form, place, one)
+                for one in self.standard_deviations
+                for place in PLACE_TITLES
+            ),
         ]
+
+    def accuracies(
+        self, model: Any, images: NDArray[np.float32], labels: NDArray[np.uint8]
+    ) -> NDArray[np.float64]:
+        """Return the network's accuracy under each of the conditions."""
+
+        def noisy(place: str, standard_deviation: float) -> NDArray[np.float32]:
+            return add_noise(
+                images,
+                place,
+                standard_deviation,
+                np.random.default_rng(self.noise_seed),
+                form=self.form,
+                threshold=self.threshold,
+                width=self.width,
+            )
+
+        found = [accuracy(model, noisy(place, one), labels) for _, place, one in self.conditions]
+        return np.array(found)
 
 
 def accuracy(model: Any, images: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
@@ -194,7 +223,7 @@ def draw(folder: Path) -> None:
         panel.set_axis_off()
     for panel, form in zip(panels.flat, forms):
         x = _standard_deviations(accuracies, form)
-        for place, colour in _COLOURS.items():
+        for place, colour in PLACE_COLOURS.items():
             values = 100 * np.array([accuracies[form, place, one] for one in x])
             mean, spread = values.mean(axis=1), values.std(axis=1)
             panel.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.25, lw=0)
@@ -282,16 +311,16 @@ def main(
     ]
     run.train(networks)
     measurements = [
-        _Measurement(
+        Measurement(
             run.store,
             network,
             run.sha256[dataset],
             form,
             tuple(sorted(set(standard_deviations))),
+            run.seed,
             images,
             threshold,
             width,
-            run.seed,
         )
         for network in networks
         for form in _distinct(forms, threshold)
@@ -322,25 +351,12 @@ def _distinct(forms: Sequence[str], threshold: float) -> list[str]:
     return list(distinct.values())
 
 
-def _measure(task: _Measurement) -> dict[str, NDArray[np.float64]]:
+def _measure(task: Measurement) -> dict[str, NDArray[np.float64]]:
     """Return the accuracies under each of the conditions."""
     data = load_data(task.store.data, task.network.dataset)
     images, labels = scaled(data["x_test"][: task.images]), data["y_test"][: task.images]
     model = task.store.load(task.network, task.data_sha256)
-
-    def noisy(place: str, standard_deviation: float) -> NDArray[np.float32]:
-        return add_noise(
-            images,
-            place,
-            standard_deviation,
-            np.random.default_rng(task.noise_seed),
-            form=task.form,
-            threshold=task.threshold,
-            width=task.width,
-        )
-
-    found = [accuracy(model, noisy(place, one), labels) for _, place, one in task.conditions]
-    return {"accuracies": np.array(found)}
+    return {"accuracies": task.accuracies(model, images, labels)}
 
 
 def _read(path: Path) -> Accuracies:

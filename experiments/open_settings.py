@@ -11,7 +11,7 @@ changed at a time, and writes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 from experiments.activity import PAPER_ACTIVE_SHARE, active_shares
 from experiments.data import load_data, scaled
 from experiments.experiment import Run, experiment
-from experiments.networks import Store
-from experiments.noise_table import PAPER_ACCURACIES, PLACE_TITLES, accuracy
-from experiments.plots import new_figure, save
+from experiments.noise_table import PAPER_ACCURACIES, PLACE_COLOURS, PLACE_TITLES, Measurement
+from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
-from insens_tf.evaluation import NOISE_FORMS, add_noise
+from insens_tf.evaluation import NOISE_FORMS
 
 __all__ = ["TRIED", "main"]
 
@@ -47,19 +46,7 @@ _SHARES = {
     "all in subnetwork": "all, losing in max pooling is inactive",
     "mean of layers in subnetwork": "mean of the layers' then",
 }
-_COLOURS = ("0.6", "tab:blue", "tab:orange", "tab:green")
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One network: what a process is given to do."""
-
-    store: Store
-    network: Network
-    data_sha256: str
-    form: str
-    standard_deviation: float
-    noise_seed: int
+_COLOURS = ("0.6", *PLACE_COLOURS.values())
 
 
 def draw(folder: Path) -> None:
@@ -69,8 +56,8 @@ def draw(folder: Path) -> None:
     figure = new_figure(1.3 * len(tried) + 3.4, 6)
     accuracies, shares = figure.subplots(2, 1, sharex=True)
     for panel, measured in ((accuracies, _ACCURACIES), (shares, _SHARES)):
-        width = 0.8 / len(measured)
-        for number, (name, title) in enumerate(measured.items()):
+        bars = {}
+        for name, title in measured.items():
             found = [
                 [
                     100 * float(row["value"])
@@ -79,18 +66,10 @@ def draw(folder: Path) -> None:
                 ]
                 for one in tried
             ]
-            panel.bar(
-                np.arange(len(tried)) + width * (number - (len(measured) - 1) / 2),
-                [np.mean(values) for values in found],
-                0.9 * width,
-                yerr=[np.std(values) for values in found],
-                label=title,
-                color=_COLOURS[number],
-                error_kw={"elinewidth": 0.8},
-            )
+            bars[title] = [np.mean(one) for one in found], [np.std(one) for one in found]
+        grouped_bars(panel, bars, _COLOURS[: len(bars)])
     of_paper = [
-        (accuracies, share, _COLOURS[list(_ACCURACIES).index(place)])
-        for place, share in PAPER_ACCURACIES.items()
+        (accuracies, share, PLACE_COLOURS[place]) for place, share in PAPER_ACCURACIES.items()
     ]
     for panel, share, colour in (*of_paper, (shares, PAPER_ACTIVE_SHARE, "tab:red")):
         label = f"paper: {100 * share:.0f} %"
@@ -126,16 +105,16 @@ def main(run: Run, count: int, form: str, standard_deviation: float) -> None:
     if run.quick:
         count, tried = 1, {name: TRIED[name] for name in list(TRIED)[:2]}
     tasks = {
-        (name, seed): _Task(
+        (name, seed): Measurement(
             run.store,
             Network(dataset, seed, replace(run.settings(dataset), **changes)),
             run.sha256[dataset],
             form,
-            standard_deviation,
+            (standard_deviation,),
             run.seed,
         )
-        for seed in range(run.seed, run.seed + count)
         for name, changes in tried.items()
+        for seed in range(run.seed, run.seed + count)
     }
     run.train([task.network for task in tasks.values()])
     run.measure(_measure, list(tasks.values()), "networks")
@@ -146,23 +125,16 @@ def main(run: Run, count: int, form: str, standard_deviation: float) -> None:
         )
         for measured, value in zip(measured_of, values, strict=True)
     ]
-    write_csv(
-        run.folder / "open_settings.csv",
-        ("setting", "seed", "measured", "value"),
-        sorted(rows, key=lambda row: list(tried).index(row[0])),
-    )
+    write_csv(run.folder / "open_settings.csv", ("setting", "seed", "measured", "value"), rows)
 
 
-def _measure(task: _Task) -> dict[str, NDArray[Any]]:
+def _measure(task: Measurement) -> dict[str, NDArray[Any]]:
     """Return names of what is measured, and the values."""
     data = load_data(task.store.data, task.network.dataset)
     images, labels = scaled(data["x_test"]), data["y_test"]
     model = task.store.load(task.network, task.data_sha256)
-    found = {"clean": accuracy(model, images, labels)}
-    for place in PLACE_TITLES:
-        generator = np.random.default_rng(task.noise_seed)
-        noisy = add_noise(images, place, task.standard_deviation, generator, form=task.form)
-        found[place] = accuracy(model, noisy, labels)
+    places = [place for _, place, _ in task.conditions]
+    found = dict(zip(places, task.accuracies(model, images, labels), strict=True))
     found |= active_shares(model, images).averages
     return {"measured": np.array(list(found)), "values": np.array(list(found.values()))}
 

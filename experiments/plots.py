@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from insens_tf.files import whole_file
 
-__all__ = ["new_figure", "save"]
+__all__ = ["grouped_bars", "new_figure", "save"]
 
 _DOTS_PER_INCH = 128
+# Of the distance between groups of bars, and of a bar's share of that.
+_GROUP_WIDTH, _BAR_WIDTH = 0.8, 0.95
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -19,6 +25,35 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def grouped_bars(
+    panel: Axes, bars: Mapping[str, tuple[ArrayLike, ArrayLike]], colours: Sequence[str]
+) -> None:
+    """Draw bars side by side in groups, a group at each whole number, with their spreads.
+
+    Parameters
+    ----------
+    panel
+        To draw on.
+    bars
+        By label the heights of its bars and their spreads, (groups,) each.
+    colours
+        Of the labels.
+    """
+    step = _GROUP_WIDTH / len(bars)
+    for number, ((label, (heights, spreads)), colour) in enumerate(
+        zip(bars.items(), colours, strict=True)
+    ):
+        panel.bar(
+            np.arange(np.size(heights)) + step * (number - (len(bars) - 1) / 2),
+            heights,
+            _BAR_WIDTH * step,
+            yerr=spreads,
+            label=label,
+            color=colour,
+            error_kw={"elinewidth": 0.8},
+        )
 
 
 def save(figure: Figure, path: Path) -> None:

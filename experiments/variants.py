@@ -36,7 +36,7 @@ from experiments.experiment import Run, experiment
 from experiments.maps_figure import divided_by_largest_magnitude
 from experiments.methods import INSENS_LAYERS
 from experiments.networks import Store
-from experiments.plots import new_figure, save
+from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import rank_correlation
@@ -150,7 +150,8 @@ def _draw_bars(rows: list[dict[str, str]], datasets: list[str], path: Path) -> N
     )
     for row_of_panels, (measure, title) in zip(panels, _MEASURE_TITLES.items(), strict=True):
         for panel, dataset in zip(row_of_panels, datasets, strict=True):
-            for number, (layer, colour) in enumerate(zip(INSENS_LAYERS, _COLOURS, strict=True)):
+            bars = {}
+            for layer, number in INSENS_LAYERS.items():
                 found = [
                     [
                         (float(row["mean"]), float(row["standard_deviation"]))
@@ -162,15 +163,8 @@ def _draw_bars(rows: list[dict[str, str]], datasets: list[str], path: Path) -> N
                 ]
                 # Of several networks the averages.
                 means, spreads = np.array([np.mean(one, axis=0) for one in found]).T
-                panel.bar(
-                    np.arange(len(VARIANTS)) + 0.27 * (number - 1),
-                    means,
-                    0.25,
-                    yerr=spreads,
-                    label=f"l = {INSENS_LAYERS[layer]}",
-                    color=colour,
-                    error_kw={"elinewidth": 0.8},
-                )
+                bars[f"l = {number}"] = means, spreads
+            grouped_bars(panel, bars, _COLOURS)
             panel.axhline(0, color="black", linewidth=0.6)
             panel.set_ylim(top=1.05)
             panel.tick_params(labelsize=8)

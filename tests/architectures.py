@@ -575,6 +575,52 @@ GRAPHS: dict[str, Callable[[str], keras.Model]] = {
 
 NAMES = (*ARCHITECTURES, *GRAPHS)
 
+VARIED = (
+    "dense",
+    "conv strided same, asymmetric padding",
+    "pools padded, odd sizes",
+    "averages, normalisation, zero padding",
+    "depthwise and separable over one axis",
+    "hard sigmoids",
+    "2CONV",
+    "graph with a concatenation",
+)
+"""Architectures that together have most of what there is, for what need not be tried of each."""
+
+STATE_BEFORE_THE_FIRST_LAYER = (
+    "pool of the image itself",
+    "pool before ReLU",
+    "padded pool of negative values",
+    "graph with maxima and minima",
+)
+"""Whose first hidden layer depends on the state, so that its row norms have no closed form."""
+
+WITHOUT_CROPS = {
+    "reshape and dropout": (0, 1, 2),
+    "one axis": (0, 1, 2),
+    "three axes": (0, 1, 2),
+    "depthwise and separable": (0, 1, 2, 3),
+    "depthwise and separable over one axis": (0, 1, 2),
+    "conv transposed": (0, 1, 2, 3),
+    "conv transposed over one axis": (1, 2),
+    "conv transposed over three axes": (0, 1),
+    "global maxima": (1,),
+    "rescaled, normalised and cropped": (0, 1),
+    "axes moved, positions repeated": (0, 1, 2),
+    "graph with maxima and minima": (0, 1),
+}
+"""The hidden layers, by index, whose row norms cannot be computed on crops."""
+
+
+def ways_of(name: str, index: int) -> set[str]:
+    """The ways in which the row norms of an architecture's hidden layer must be computable."""
+    ways = {"backward", "probes", "gradient"}
+    if index == 0 and name not in STATE_BEFORE_THE_FIRST_LAYER:
+        ways.add("stateless")
+    if index not in WITHOUT_CROPS.get(name, ()):
+        ways.add("crops")
+    return ways
+
 
 def build(
     name: str,

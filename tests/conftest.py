@@ -28,10 +28,28 @@ with warnings.catch_warnings():
 
 from insens_tf import cli
 from insens_tf.innvestigate_contract import WHY_MISSING
-from tests.architectures import KERAS_2, build, images, randomise
+from tests.architectures import KERAS_2, NAMES, VARIED, build, images, randomise
 from tests.oracle import Oracle, Reference
 
 INPUTS = 3
+
+every_architecture = pytest.mark.parametrize("name", NAMES)
+
+varied_architectures = pytest.mark.parametrize(
+    "name",
+    [name if name in VARIED else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
+)
+"""All of them, but only a few in the fast suite: for what follows from what each is tested for."""
+
+every_seed = pytest.mark.parametrize(
+    ("name", "seed"),
+    [
+        pytest.param(name, seed, marks=pytest.mark.slow if seed and name not in VARIED else ())
+        for name in NAMES
+        for seed in (0, 1, 2)
+    ],
+)
+"""All architectures with the weights of three seeds, most of them with one in the fast suite."""
 
 needs_eager_mode_off = pytest.mark.skipif(
     not KERAS_2, reason="Keras 3 does not work with eager mode off"
@@ -47,6 +65,16 @@ collect_ignore_glob = (
     if WHY_MISSING is None
     else ["test_analyzer_in_innvestigate.py", "test_baselines*.py", "test_innvestigate_page.py"]
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let all tests of an architecture run in one worker, which then traces its network once."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or "case" not in item.fixturenames:
+            continue
+        name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
+        if name in NAMES:
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 def pytest_report_header() -> str:

@@ -37,15 +37,18 @@ class Undecided(Exception):
     """Rounding decides what is right."""
 
 
-def check(case: RandomModel, *, thorough: bool = True) -> None:
+def check(case: RandomModel, *, thorough: bool = True) -> list[str]:
     """Raise `Disagreement` unless the case's network does all that it should.
+
+    Returns the ways to the row norms that were compared: not all can do every layer, and whoever
+    tries many models can see that each way was tried.
 
     With `thorough` not set, what takes TensorFlow many more traces is left out: other states, all
     layers in one sweep, every way to the row norms, memory budgets, frequency and estimate.
     """
     network = SwitchedNetwork(case.model)
     try:
-        _check(network, case, thorough=thorough)
+        return _check(network, case, thorough=thorough)
     except Disagreement:
         # Only now, because it takes longer than all else.
         stable = np.ones(len(case.x), bool) if case.exact else _stable(case)
@@ -53,28 +56,29 @@ def check(case: RandomModel, *, thorough: bool = True) -> None:
             raise
         if not stable.any():
             raise Undecided(repr(case)) from None
-        _check(network, replace(case, x=case.x[stable]), thorough=thorough)
+        return _check(network, replace(case, x=case.x[stable]), thorough=thorough)
 
 
-def _check(network: SwitchedNetwork, case: RandomModel, *, thorough: bool) -> None:
+def _check(network: SwitchedNetwork, case: RandomModel, *, thorough: bool) -> list[str]:
     *hidden, logits = Oracle(case.model).references(case.x)
     activities = network.activity(case.x, [*network.layers, network.output])
     pairs = _paired(network, hidden, activities)
     _output_is_keras_own(case, activities[network.output.name], logits)
     if not pairs:
-        return
+        return []
     # Any, but of a case always the same.
     chosen = pairs[len(repr(case)) % len(pairs)]
     _projection_is_the_oracles(network, case.x, *chosen)
     omega = _insens_is_the_oracles(network, case.x, *chosen)
     _inputs_are_apart(network, case.x, chosen[0], omega)
-    if thorough:
-        _states_are_the_oracles(network, case.x, *chosen)
-        _layers_are_apart(network, case.x, pairs)
-        _ways_agree(network, case.x, *chosen)
-        _budget_changes_nothing(case, chosen[0], omega)
-        _frequency_is_a_count(network, case.x, pairs)
-        _estimate_is_repeatable(network, case.x, chosen[0])
+    if not thorough:
+        return []
+    _states_are_the_oracles(network, case.x, *chosen)
+    _layers_are_apart(network, case.x, pairs)
+    _budget_changes_nothing(case, chosen[0], omega)
+    _frequency_is_a_count(network, case.x, pairs)
+    _estimate_is_repeatable(network, case.x, chosen[0])
+    return _ways_that_agree(network, case.x, *chosen)
 
 
 def agree(what: str, actual: Any, expected: Any, scale: Any = None) -> None:
@@ -260,15 +264,20 @@ def _inputs_are_apart(
     agree(f"insens of {layer.name}, one input", network.insens(x[:1], layer), omega[:1])
 
 
-def _ways_agree(
+def _ways_that_agree(
     network: SwitchedNetwork, x: np.ndarray, layer: HiddenLayer, reference: Reference
-) -> None:
+) -> list[str]:
     expected, sizes = reference.insens(), _largest_terms(reference)
-    for way, kind in WAYS.items():
-        needed = {layer.position: float(layer.neurons)}
-        if kind.cost(network._graph, needed, network.memory_budget).is_possible:
-            omega = network.insens(x, layer, way=way)
-            agree(f"insens of {layer.name}, way={way!r}", omega, expected, sizes)
+    needed = {layer.position: float(layer.neurons)}
+    possible = [
+        way
+        for way, kind in WAYS.items()
+        if kind.cost(network._graph, needed, network.memory_budget).is_possible
+    ]
+    for way in possible:
+        omega = network.insens(x, layer, way=way)
+        agree(f"insens of {layer.name}, way={way!r}", omega, expected, sizes)
+    return possible
 
 
 def _budget_changes_nothing(case: RandomModel, layer: HiddenLayer, omega: np.ndarray) -> None:

@@ -14,14 +14,14 @@ from tensorflow import keras
 
 import insens_tf
 from insens_tf import ActivationFrequency
-from tests.architectures import NAMES, images
-from tests.conftest import CaseOf
+from tests.architectures import images
+from tests.conftest import CaseOf, every_architecture
 from tests.oracle import Oracle
 
 SAMPLES = 10
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_architecture
 def test_counts_agree_with_the_oracle(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     frequency = this.network.activation_frequency(this.x)

@@ -15,13 +15,11 @@ from tensorflow import keras
 import insens_tf
 from insens_tf.graph import Graph
 from tests.architectures import NAMES, build, images, randomise
-from tests.conftest import CaseOf, needs_eager_mode_off
+from tests.conftest import CaseOf, every_architecture, every_seed, needs_eager_mode_off
 from tests.oracle import Oracle, assert_agrees
 
-SEEDS = (0, 1, 2)
 
-
-@pytest.mark.parametrize("name", NAMES)
+@every_architecture
 def test_layers_are_those_before_each_relu(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     assert isinstance(this.network.layers, tuple)
@@ -40,8 +38,7 @@ def test_layers_are_those_before_each_relu(name: str, case: CaseOf) -> None:
         ]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", NAMES)
+@every_seed
 def test_activity_agrees_with_the_oracle(name: str, seed: int, case: CaseOf) -> None:
     this = case(name, seed)
     for layer, reference in this.hidden:

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from tests.architectures import ARCHITECTURES, GRAPHS, NAMES, build, images
+from tests.architectures import ARCHITECTURES, GRAPHS, build, images
+from tests.conftest import CaseOf, every_architecture, every_seed
 from tests.oracle import Oracle, padding_before
 
-SEEDS = (0, 1, 2)
 MOST_NEURONS = 20
 GATES = {
     "LeakyReLU": "relu",
@@ -92,32 +92,24 @@ def test_the_output_of_graphs_agrees_with_tensorflow(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", NAMES)
-def test_matrix_and_offset_give_the_values(name: str, seed: int) -> None:
-    model = build(name, seed)
-    x = images(model, 2, seed)
-    for reference in Oracle(model).references(x):
+@every_seed
+def test_matrix_and_offset_give_the_values(name: str, seed: int, case: CaseOf) -> None:
+    this = case(name, seed)
+    x = this.x.reshape(len(this.x), -1)
+    for reference in this.references:
         recomputed = np.einsum(
-            "bni,bi->bn", reference.weights.reshape(*reference.activity.shape, -1), x.reshape(2, -1)
+            "bni,bi->bn", reference.weights.reshape(*reference.activity.shape, -1), x
         )
         np.testing.assert_allclose(
             recomputed + reference.bias, reference.activity, rtol=1e-11, atol=1e-11
         )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_architectures_have_active_and_inactive_neurons(name: str) -> None:
+@every_architecture
+def test_architectures_have_active_and_inactive_neurons(name: str, case: CaseOf) -> None:
     """An architecture whose neurons are all in one state would test little."""
-    models = [build(name, seed) for seed in SEEDS]
-    layers = zip(
-        *(
-            Oracle(model).references(images(model, 2, seed))
-            for model, seed in zip(models, SEEDS, strict=True)
-        ),
-        strict=True,
-    )
-    for references in list(layers)[:-1]:
+    layers = zip(*(case(name, seed).references[:-1] for seed in (0, 1, 2)), strict=True)
+    for references in layers:
         share = np.mean([reference.activity > 0.0 for reference in references])
         assert 0.1 < share < 0.9
 

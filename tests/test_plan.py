@@ -9,8 +9,7 @@ import pytest
 
 import insens_tf
 from insens_tf.row_norms import WAYS
-from tests.architectures import NAMES
-from tests.conftest import CaseOf
+from tests.conftest import CaseOf, varied_architectures
 
 
 def test_of_one_input_and_all_layers(case: CaseOf) -> None:
@@ -57,7 +56,7 @@ def test_needed_neurons_are_those_of_the_data(state: str, case: CaseOf) -> None:
         assert planned.needed == pytest.approx(per_input.mean(), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@varied_architectures
 def test_insens_takes_the_ways_that_are_planned(
     name: str, case: CaseOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,11 +10,9 @@ import tensorflow as tf
 from tensorflow import keras
 
 import insens_tf
-from tests.architectures import NAMES, build, images, randomise
-from tests.conftest import Case, CaseOf
+from tests.architectures import build, images, randomise
+from tests.conftest import Case, CaseOf, every_architecture, every_seed, varied_architectures
 from tests.oracle import Oracle, Reference, assert_agrees
-
-SEEDS = (0, 1, 2)
 
 POOLS = (
     "pools overlapping",
@@ -52,8 +50,7 @@ def assert_projection(projection: insens_tf.Projection, reference: Reference) ->
     assert_agrees(projection.contribution, reference.contribution)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", NAMES)
+@every_seed
 def test_all_neurons_agree_with_the_oracle(name: str, seed: int, case: CaseOf) -> None:
     this = case(name, seed)
     for layer, reference in this.hidden:
@@ -68,7 +65,7 @@ def test_all_neurons_agree_with_the_oracle(name: str, seed: int, case: CaseOf) -
     assert_projection(output, this.references[-1])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_architecture
 def test_contributions_sum_to_the_activity(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     for layer in this.network.layers:
@@ -80,7 +77,7 @@ def test_contributions_sum_to_the_activity(name: str, case: CaseOf) -> None:
         assert np.isnan(sums[~has_weights]).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_architecture
 def test_a_batch_is_its_inputs_one_by_one(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     for layer in this.network.layers:
@@ -91,7 +88,7 @@ def test_a_batch_is_its_inputs_one_by_one(name: str, case: CaseOf) -> None:
                 assert_agrees(getattr(alone, quantity)[0], getattr(together, quantity)[row], 1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@varied_architectures
 def test_holds_for_other_inputs_of_the_same_region(name: str, case: CaseOf) -> None:
     this = case(name, 1)
     oracle = Oracle(this.model)
@@ -109,7 +106,7 @@ def test_holds_for_other_inputs_of_the_same_region(name: str, case: CaseOf) -> N
             assert_agrees(predicted + projection.bias[0], actual)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_architecture
 def test_the_centre_is_the_nearest_root(name: str, case: CaseOf) -> None:
     this = case(name, 1)
     for layer in this.network.layers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from tensorflow import keras
 
 import insens_tf
 from insens_tf.row_norms import WAYS
-from tests.architectures import build, images, randomise
+from tests.architectures import build, images, randomise, ways_of
 from tests.conftest import CaseOf
 from tests.oracle import SMOOTH, Oracle, Reference, assert_agrees
 
@@ -32,17 +32,48 @@ def assert_in_every_way(
     x: np.ndarray,
     references: list[Reference],
     tolerance: float = 1e-10,
+    *,
+    stateless: int = 1,
+    crops: int = 0,
 ) -> None:
-    """The projections, and Insens in every way that can be taken."""
+    """The projections, and Insens in every way that there must be.
+
+    ``stateless`` and ``crops`` are how many hidden layers, from the first, these ways must be able
+    to do, and no others; all other ways can do all layers.
+    """
+    assert_projections(network, x, references, tolerance)
+    for index, (layer, reference) in enumerate(zip(network.layers, references, strict=False)):
+        expected = {"backward", "probes", "gradient"}
+        expected |= {
+            way for way, count in (("stateless", stateless), ("crops", crops)) if index < count
+        }
+        costs = {
+            way: one.cost(network._graph, {layer.position: 1.0}, 2**29) for way, one in WAYS.items()
+        }
+        assert {way for way, cost in costs.items() if cost.is_possible} == expected
+        for way in sorted(expected):
+            for state in ("inactive", "active"):
+                actual = network.insens(x, layer, state=state, way=way)
+                assert_agrees(actual, reference.insens(state=state), tolerance)
+
+
+def assert_projections(
+    network: insens_tf.SwitchedNetwork,
+    x: np.ndarray,
+    references: list[Reference],
+    tolerance: float = 1e-10,
+) -> None:
+    """The projections of all hidden layers, and Insens in the way that is chosen."""
     for layer, reference in zip(network.layers, references[:-1], strict=True):
         projection = network.project(x, layer)
         assert_agrees(projection.weights, reference.weights, tolerance)
         assert_agrees(projection.bias, reference.bias, tolerance)
-        for name, way in WAYS.items():
-            if way.cost(network._graph, {layer.position: 1.0}, 2**29).is_possible:
-                for state in ("inactive", "active"):
-                    actual = network.insens(x, layer, state=state, way=name)
-                    assert_agrees(actual, reference.insens(state=state), tolerance)
+        assert_agrees(network.insens(x, layer), reference.insens(), tolerance)
+
+
+def some_fast(names: Iterable[str], *fast: str) -> list[Any]:
+    """All names as parameters, slow but for those that are given."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 # --- selections ----------------------------------------------------------------------------------
@@ -56,7 +87,9 @@ def test_the_first_of_equals_wins_in_every_way(name: str) -> None:
     shape = network.input_shape
     random = np.random.default_rng(4)
     x = np.stack([np.zeros(shape), np.ones(shape), random.integers(0, 2, shape).astype(float)])
-    assert_in_every_way(network, x, Oracle(model).references(x))
+    ways = [ways_of(name, index) for index in range(len(network.layers))]
+    stateless, crops = (sum(way in one for one in ways) for way in ("stateless", "crops"))
+    assert_in_every_way(network, x, Oracle(model).references(x), stateless=stateless, crops=crops)
 
 
 def test_equal_operands_are_decided_as_in_tensorflow() -> None:
@@ -93,7 +126,8 @@ def test_a_selection_alone_depends_on_the_state(kind: str) -> None:
     model = keras.Model(inputs, keras.layers.Dense(2, dtype="float64")(hidden))
     randomise(model, 0)
     x = images(model, 3)
-    assert_in_every_way(insens_tf.SwitchedNetwork(model), x, Oracle(model).references(x))
+    network = insens_tf.SwitchedNetwork(model)
+    assert_in_every_way(network, x, Oracle(model).references(x), stateless=0)
 
 
 # --- pooling over three axes, which TensorFlow has in float32 only --------------------------------
@@ -196,7 +230,13 @@ def test_positions_that_are_gated_where_they_come_to(kind: str, arguments: dict[
     )
     randomise(model, 0)
     x = images(model, 2)
-    assert_in_every_way(insens_tf.SwitchedNetwork(model), x, Oracle(model).references(x))
+    assert_in_every_way(
+        insens_tf.SwitchedNetwork(model),
+        x,
+        Oracle(model).references(x),
+        stateless=int(kind != "GlobalMaxPooling2D"),
+        crops=int(kind == "ZeroPadding2D"),
+    )
 
 
 # --- activations as arguments --------------------------------------------------------------------
@@ -272,7 +312,8 @@ def resized(layer: dict[str, Any], kind: str, dtype: str) -> keras.Model:
 def test_interpolation(kind: str, layer: dict[str, Any]) -> None:
     model = resized(layer, kind, "float64")
     x = images(model, 2)
-    assert_in_every_way(insens_tf.SwitchedNetwork(model), x, Oracle(model).references(x))
+    network = insens_tf.SwitchedNetwork(model)
+    assert_in_every_way(network, x, Oracle(model).references(x), crops=1)
     # TensorFlow itself interpolates in float32.
     model = resized(layer, kind, "float32")
     network = insens_tf.SwitchedNetwork(model)
@@ -321,7 +362,7 @@ def test_adapted_normalisation(axis: int | None, invert: bool) -> None:
     )
     x = random.normal(2.0, 1.0, (2, 4, 5, 3))
     network = insens_tf.SwitchedNetwork(model)
-    assert_in_every_way(network, x, Oracle(model).references(x))
+    assert_in_every_way(network, x, Oracle(model).references(x), crops=1)
     assert_agrees(network.activity(x, network.output), model(x))
 
 
@@ -431,8 +472,15 @@ def test_functions_are_read_as_layers_are(name: str) -> None:
     model, by_layers = twins(*FUNCTIONS[name])
     x = images(model, 3)
     network = insens_tf.SwitchedNetwork(model)
-    assert_in_every_way(network, x, Oracle(by_layers).references(x))
+    assert_projections(network, x, Oracle(by_layers).references(x))
     assert_agrees(network.activity(x, network.output), model(x))
+
+
+@pytest.mark.parametrize("name", some_fast(FUNCTIONS, "x + y", "channel by channel", "relu"))
+def test_functions_go_the_ways_that_layers_do(name: str) -> None:
+    model, by_layers = twins(*FUNCTIONS[name])
+    x = images(model, 3)
+    assert_in_every_way(insens_tf.SwitchedNetwork(model), x, Oracle(by_layers).references(x))
 
 
 def test_the_absolute_value_as_an_activation() -> None:
@@ -556,14 +604,14 @@ def smooth(activation: Any) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", some_fast(SMOOTH, "gelu", "tanh"))
 def test_smooth_activations_as_gates(name: str) -> None:
     model = smooth(name)
     network = insens_tf.SwitchedNetwork(model, smooth_activations="ratio")
     x = images(model, 2)
     # TensorFlow's own gelu has the root of 2 in float32.
     tolerance = 1e-7 if name == "gelu" else 1e-10
-    assert_in_every_way(network, x, Oracle(model).references(x), tolerance)
+    assert_in_every_way(network, x, Oracle(model).references(x), tolerance, crops=2)
     assert_agrees(tf.nn.softmax(network.activity(x, network.output)), model(x))
 
 
@@ -574,7 +622,7 @@ def test_smooth_activations_at_exactly_zero(name: str) -> None:
     network = insens_tf.SwitchedNetwork(model, smooth_activations="ratio")
     x = np.zeros((1, 6, 5, 2))
     assert not network.activity(x, "bent").any()
-    assert_in_every_way(network, x, Oracle(model).references(x), 1e-6)
+    assert_projections(network, x, Oracle(model).references(x), 1e-6)
 
 
 def test_activations_that_are_no_gates() -> None:

@@ -8,8 +8,8 @@ from tensorflow import keras
 
 import insens_tf
 from insens_tf.report import proof
-from tests.architectures import ARCHITECTURES, build, images, randomise
-from tests.conftest import CaseOf
+from tests.architectures import build, images, randomise
+from tests.conftest import CaseOf, every_architecture
 
 LAYERS = keras.layers
 
@@ -110,7 +110,7 @@ def test_a_use_of_a_layer_has_neurons_of_its_own(name: str, case: CaseOf) -> Non
     )
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@every_architecture
 def test_the_model_is_what_it_was_read_as(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     for one in this.network.report(this.x).proofs:

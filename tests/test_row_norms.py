@@ -9,8 +9,8 @@ import insens_tf
 from insens_tf import HiddenLayer
 from insens_tf.row_norms import WAYS, choose
 from insens_tf.two_conv import two_conv
-from tests.architectures import NAMES
-from tests.conftest import Case, CaseOf
+from tests.architectures import NAMES, ways_of
+from tests.conftest import Case, CaseOf, every_architecture
 from tests.oracle import Reference, assert_agrees
 
 BUDGET = 2**29
@@ -24,13 +24,23 @@ def squared_norms(reference: Reference) -> np.ndarray:
     return squares.reshape(-1, *reference.shape)
 
 
-def possible(this: Case, way: str) -> list[tuple[HiddenLayer, Reference]]:
-    """The hidden layers that a way is able to do, as its cost says."""
+def possible(this: Case, name: str, way: str) -> list[tuple[HiddenLayer, Reference]]:
+    """The hidden layers of an architecture that a way must be able to do."""
     return [
         (layer, reference)
-        for layer, reference in this.hidden
-        if WAYS[way].cost(this.network._graph, {layer.position: 1.0}, BUDGET).is_possible
+        for index, (layer, reference) in enumerate(this.hidden)
+        if way in ways_of(name, index)
     ]
+
+
+@every_architecture
+def test_each_layer_goes_the_ways_that_it_is_said_to(name: str, case: CaseOf) -> None:
+    """All other tests of a way try it where it is said to be possible, and nowhere else."""
+    this = case(name, 0)
+    for index, layer in enumerate(this.network.layers):
+        needed = {layer.position: 1.0}
+        costs = {way: one.cost(this.network._graph, needed, BUDGET) for way, one in WAYS.items()}
+        assert {way for way, cost in costs.items() if cost.is_possible} == ways_of(name, index)
 
 
 # The gradients themselves are compared with the oracle in test_projections.py for every name.
@@ -48,9 +58,9 @@ FEW = (
 )
 def test_norms_of_all_layers_at_once(name: str, way: str, case: CaseOf) -> None:
     this = case(name, 1)
-    layers = possible(this, way)
+    layers = possible(this, name, way)
     if not layers:
-        return
+        return  # as the test above asserts
     norms = WAYS[way](this.network._graph, [layer.position for layer, _ in layers], BUDGET)(
         this.x, {layer.position: np.ones((len(this.x), *layer.shape), bool) for layer, _ in layers}
     )
@@ -62,7 +72,7 @@ def test_norms_of_all_layers_at_once(name: str, way: str, case: CaseOf) -> None:
 def test_only_what_is_needed_has_to_be_right(way: str, case: CaseOf) -> None:
     """Under the smallest memory budget, and with the progress that is told on the way."""
     this = case("2CONV", 0)
-    for layer, reference in possible(this, way):
+    for layer, reference in possible(this, "2CONV", way):
         needed = np.random.default_rng(0).random((len(this.x), *layer.shape)) < 0.3
         done: list[float] = []
         norms = WAYS[way](this.network._graph, [layer.position], 2**20)(
@@ -72,14 +82,7 @@ def test_only_what_is_needed_has_to_be_right(way: str, case: CaseOf) -> None:
         assert_agrees(norms[layer.position][needed], squared_norms(reference)[needed])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_plain_way_and_the_probes_can_do_everything(name: str, case: CaseOf) -> None:
-    this = case(name, 0)
-    for way in ("gradient", "probes"):
-        assert len(possible(this, way)) == len(this.network.layers)
-
-
-@pytest.mark.parametrize("name", NAMES)
+@every_architecture
 def test_the_choice_covers_every_layer(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     needed = {layer.position: layer.neurons / 2 for layer in this.network.layers}
@@ -90,7 +93,7 @@ def test_the_choice_covers_every_layer(name: str, case: CaseOf) -> None:
         assert wanted is None or set(choice.ways.values()) == {wanted}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_architecture
 def test_no_layer_could_go_another_way_for_less(name: str, case: CaseOf) -> None:
     graph, layers = case(name, 0).network._graph, case(name, 0).network.layers
 

@@ -35,9 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*You are using a softmax over a
 sources = st.randoms(use_true_random=False)
 
 
-@settings(MODELS)
-@given(sources)
-def test_random_models(random: Random) -> None:
+def agrees(random: Random) -> None:
     """Of any model: Keras, the oracle and the identities of Eq. 1 to 8 agree with the network."""
     try:
         check(random_model(random), thorough=False)
@@ -47,11 +45,17 @@ def test_random_models(random: Random) -> None:
         keras.backend.clear_session()
 
 
+@settings(MODELS)
+@given(sources)
+def test_random_models(random: Random) -> None:
+    agrees(random)
+
+
 @pytest.mark.slow
 @settings(MODELS, max_examples=30)
 @given(sources)
 def test_more_random_models(random: Random) -> None:
-    test_random_models.hypothesis.inner_test(random)
+    agrees(random)
 
 
 def test_random_models_in_everything() -> None:

@@ -2,8 +2,8 @@
 
 `run` needs nothing that is not in the package. It trains the paper's network on the shipped sample
 of MNIST, reports its accuracy, how many of its neurons are active and how exact the switched
-projections are, and draws digits against the paper's other methods and Insens of the layers
-l = 1, 3, 5.
+projections are, and draws digits against the paper's other methods and Insens of each hidden
+layer.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ DIGITS = "digits.npz"
 _BATCH = 50
 _LEARNING_RATE = 1e-3
 _NEURONS_TO_CHECK = 100
-# The paper counts the poolings as layers too, and gives them no Insens.
-_PAPER_LAYERS = {"conv_1": 1, "conv_2": 3, "dense": 5}
 # What the paper compares Insens with; which rule of LRP it means it does not say.
 _OTHER_METHODS = {
     "gradient": "gradient",
@@ -235,7 +233,6 @@ def run(
         }
         rows.append(
             [
-                _PAPER_LAYERS.get(layer.name, ""),
                 layer.name,
                 layer.neurons,
                 "" if share is None else f"{share:.1%}",
@@ -243,9 +240,9 @@ def run(
                 f"{largest:.3g}",
             ]
         )
-    rows.insert(-1, ["", "all hidden layers", neurons, f"{overall:.1%}", "", ""])
-    headers = ["l", "layer", "neurons", "active", "largest |v - (x w + b)|", "largest |v|"]
-    aligned = ["right", "left", "right", "right", "right", "right"]
+    rows.insert(-1, ["all hidden layers", neurons, f"{overall:.1%}", "", ""])
+    headers = ["layer", "neurons", "active", "largest |v - (x w + b)|", "largest |v|"]
+    aligned = ["left", "right", "right", "right", "right"]
     say("\n" + tabulate(rows, headers, colalign=aligned, disable_numparse=True))
     say(
         "active: the share of neurons with v > 0, averaged over the test digits.\n"
@@ -258,12 +255,15 @@ def run(
     x = data.x_test[chosen]
     others = _OTHER_METHODS
     if WHY_MISSING is not None:
-        say("iNNvestigate cannot be imported here: of its methods only the gradient is drawn.\n")
+        say(
+            "iNNvestigate, which is for Python below 3.12, cannot be imported here: of the other "
+            "methods\nonly the gradient is drawn.\n"
+        )
         others = {"switched.weights": _OTHER_METHODS["gradient"]}
     maps = {title: create_analyzer(name, model).analyze(x) for name, title in others.items()}
-    omega = network.insens(x, list(_PAPER_LAYERS), frequency, progress=sys.stderr.isatty())
-    for name, number in _PAPER_LAYERS.items():
-        maps[f"Insens, l = {number}\n({name})"] = omega[name]
+    layers = [layer.name for layer in network.layers]
+    insens = network.insens(x, layers, frequency, progress=sys.stderr.isatty())
+    maps |= {f"Insens of\n{name}": insens[name] for name in layers}
     figure = _draw(x, data.y_test[chosen], predicted[chosen], maps, trained_on=len(data.x_train))
     figure.savefig(folder / PICTURE)
     model.save(folder / MODEL)
@@ -289,9 +289,9 @@ def _draw(
         rows,
         ["MNIST digit", *maps],
         column_titles,
-        title=f"2CONV, trained on {trained_on:,} digits. Others: of the predicted class; "
-        "Insens: of the layer l.\nRed: positive, blue: negative, white: 0, each map by its own "
-        "largest magnitude",
+        title=f"Maps of a network trained on {trained_on:,} digits: Insens explains a hidden "
+        "layer, the others the predicted class.\nRed: positive, blue: negative, white: 0, each map "
+        "by its own largest magnitude",
     )
 
 

@@ -138,6 +138,8 @@ def test_the_demonstration_reports_and_draws(
     said = capsys.readouterr().out
     assert said.count("Test accuracy: ") == 1
     assert said.count("largest |v - (x w + b)|") == 1
+    assert "l =" not in said
+    assert ("iNNvestigate" in said) == (WHY_MISSING is not None)
     assert f"insens-tf layers {out / demo.MODEL} --data {out / demo.DIGITS}" in said
 
     files = {demo.PICTURE, demo.MODEL, demo.DIGITS, "run.json"}

@@ -1,0 +1,143 @@
+"""README, tried literally: its code, its commands, its numbers and its links."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from PIL import Image
+
+import insens_tf
+from insens_tf import demo
+from tests import demonstration
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+]
+
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = re.findall(r"^    (insens-tf [^#\n]*)", README, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with what README finds in its own: few neurons, not trained."""
+    folder = tmp_path_factory.mktemp("readme")
+    shown = folder / "insens_tf_demo"
+    shown.mkdir()
+    demonstration.write(shown)
+    shutil.copy(shown / demo.MODEL, folder / "model.keras")
+    with np.load(shown / demo.DIGITS) as digits:
+        np.savez(folder / "train.npz", x_train=digits["x_train"])
+        images = digits["x_test"][..., 0]
+    (folder / "digits").mkdir()
+    for name, image in zip(("seven.png", "digits/0.png", "digits/1.png"), images, strict=False):
+        Image.fromarray(image).save(folder / name)
+    return folder
+
+
+def test_the_code_runs_and_gives_the_shapes_that_it_says(
+    demonstrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "insens_tf_demo").symlink_to(demonstrated / "insens_tf_demo")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+
+    for block in BLOCKS:
+        exec(compile(block, "README.md", "exec"), names)
+
+    p, maps = names["p"], names["maps"]
+    assert [layer.name for layer in names["network"].layers] == ["conv_1", "conv_2", "dense"]
+    assert p.activity.shape == p.bias.shape == (8, 2)
+    assert p.weights.shape == p.centre.shape == p.contribution.shape == (8, 2, 28, 28, 1)
+    assert {name: one.shape for name, one in maps.items()} == {
+        "conv_1": (8, 28, 28, 1),
+        "dense": (8, 28, 28, 1),
+    }
+    output = names["network"].project(names["x"], names["network"].output)
+    largest = output.activity.argmax(axis=1)
+    np.testing.assert_allclose(names["gradient"], output.weights[range(8), largest], atol=1e-6)
+    assert imread(tmp_path / "maps.png").std() > 0
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[1])
+def test_the_commands_run(
+    command: str, demonstrated: Path, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(demonstrated)
+
+    ended = call(*shlex.split(command)[1:])
+
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize(
+    "call_in_table", re.findall(r"`((?:network|create)[^`]*)` \|$", README, re.M)
+)
+def test_the_calls_of_the_table_are_there(call_in_table: str) -> None:
+    method = re.match(r"(?:network\.)?(\w+)\(", call_in_table)
+    assert method is not None
+    assert hasattr(insens_tf.SwitchedNetwork, method[1]) or hasattr(insens_tf, method[1])
+    if attribute := re.search(r"\)\.(\w+)$", call_in_table):
+        fields = insens_tf.Projection.__dataclass_fields__
+        assert attribute[1] in fields or hasattr(insens_tf.Projection, attribute[1])
+
+
+def test_the_numbers_of_the_reading_are_the_commands() -> None:
+    numbers = json.loads((ROOT / "docs" / "misread_digit.json").read_text(encoding="utf-8"))
+    reading = README.split("**A 3 that is taken for a 7.**")[1].split("## When")[0]
+    reading = " ".join(reading.split())
+    predicted, label = numbers["projections"]["predicted"], numbers["projections"]["label"]
+    dense, conv_2 = numbers["insens"]["dense"], numbers["insens"]["conv_2"]
+
+    assert (
+        (numbers["label"], numbers["predicted"]) == (label["class"], predicted["class"]) == (3, 7)
+    )
+    for stated in (
+        f"gets {numbers['probability_of_predicted']:.0%} as a 7, "
+        f"{numbers['probability_of_label']:.0%} as a 3".replace("%", " %"),
+        f"{predicted['activity']:.1f} and {label['activity']:.1f}, and "
+        f"{numbers['outputs'][9]:.1f} for the 9",
+        f"b is {predicted['bias']:.1f}",
+        f"is {predicted['distance_to_centre']:.1f} away (x itself has length "
+        f"{numbers['length']:.1f})",
+        f"gives the 7 there {predicted['activity_at_centre']:.1f} and calls it a "
+        f"{predicted['class_at_centre']}",
+        f"{predicted['contribution_share_of_upper_half']:.0%} of the 7's v come from the upper "
+        f"half, {label['contribution_share_of_upper_half']:.0%} of the 3's; and "
+        f"{predicted['contribution_share_of_black_pixels']:.0%} from black".replace("%", " %"),
+        f"of whose {dense['neurons']:,} neurons {dense['inactive']} are inactive",
+        f"step of length {numbers['step']:.0f} along it switches {dense['switched_on_along']} of "
+        f"them on, against it {dense['switched_on_against']}, and the digit becomes a "
+        f"{dense['class_against']}; a step at random {dense['switched_on_at_random']:.1f}",
+        f"conv_2 has {conv_2['switched_on_along']} along, {conv_2['switched_on_against']} "
+        f"against, {conv_2['switched_on_at_random']:.0f} at random",
+    ):
+        assert stated in reading
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", text):
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+            assert anchor in slugs
+
+
+def test_it_is_short() -> None:
+    assert README.count("\n") <= 130

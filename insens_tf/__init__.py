@@ -40,7 +40,7 @@ __all__ = [
     "examine",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Loaded when first used: TensorFlow takes seconds, and `insens-tf --help` does without it.
 _MODULES = {

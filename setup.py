@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import setup
 
-ROOT = Path(__file__).resolve().parent
+# TO FILL IN, here alone: the address of the project's repository, once it has one, such as
+# https://github.com/OWNER/insens_tf. An index page then links to it, its issues and changelog, and
+# shows README with its pictures; while this is empty there are no such links.
+REPOSITORY = ""
+
+README = Path(__file__).resolve().with_name("README.md")
 
 # [text](target) and ![text](target), where the target is a file of the repository.
 _RELATIVE_LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:)([^)#\s]+)(#[^)\s]*)?\)")
-
-
-def repository() -> str:
-    """Return the repository's address, which setup.cfg alone says; empty while there is none."""
-    configuration = ConfigParser()
-    configuration.read(ROOT / "setup.cfg", encoding="utf-8")
-    return configuration["metadata"]["url"].strip().rstrip("/")
 
 
 def index_page(readme: str, repository: str) -> str:
@@ -51,9 +48,8 @@ def project_urls(repository: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    home = repository()
     setup(
-        long_description=index_page((ROOT / "README.md").read_text(encoding="utf-8"), home),
+        long_description=index_page(README.read_text(encoding="utf-8"), REPOSITORY),
         long_description_content_type="text/markdown",
-        project_urls=project_urls(home),
+        project_urls=project_urls(REPOSITORY),
     )

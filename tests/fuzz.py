@@ -134,7 +134,7 @@ def _run_some(names: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
     workers.close()
     try:
         for name in names:
-            if not mine.poll(seconds):
+            if not _heard_from(mine, seconds):
                 yield {"case": name, "outcome": "hang", "kind": "", "detail": f"{seconds} seconds"}
                 return
             try:
@@ -149,6 +149,11 @@ def _run_some(names: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
     finally:
         worker.kill()
         worker.join()
+
+
+def _heard_from(connection: Connection, seconds: float) -> bool:
+    """Wait for a worker to send a result or to end, but no longer than some seconds."""
+    return connection.poll(seconds)
 
 
 def _work(connection: Connection, names: Sequence[str]) -> None:

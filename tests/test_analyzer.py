@@ -24,10 +24,22 @@ from insens_tf.innvestigate_contract import (
 )
 from insens_tf.innvestigate_contract import analyzers as registry
 from tests import innvestigate_networks as networks
-from tests.analyzer_cases import OURS, counts, dry_run, pairs, small_inputs, small_model, unfitted
+from tests.analyzer_cases import (
+    OURS,
+    counts,
+    dry_run,
+    each_network,
+    pairs,
+    small_inputs,
+    small_model,
+    unfitted,
+)
 from tests.architectures import build, images
 from tests.conftest import CaseOf
 from tests.oracle import Oracle, assert_agrees
+
+# What is traced of a network is traced once.
+pytestmark = pytest.mark.xdist_group("analyzers")
 
 PROJECTIONS = {
     "switched.weights": "weights",
@@ -83,8 +95,17 @@ def test_the_networks_are_of_the_kind_they_are_said_to_be(network: str) -> None:
 # --- Values ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PROJECTIONS)
-@pytest.mark.parametrize("architecture", ["graph with a sum", "ReLU as a layer"])
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
+        ("graph with a sum", "switched.contribution"),
+        ("ReLU as a layer", "switched.weights"),
+        ("ReLU as a layer", "switched.centre"),
+        pytest.param("graph with a sum", "switched.weights", marks=pytest.mark.slow),
+        pytest.param("graph with a sum", "switched.centre", marks=pytest.mark.slow),
+        pytest.param("ReLU as a layer", "switched.contribution", marks=pytest.mark.slow),
+    ],
+)
 def test_projections_agree_with_the_oracle(architecture: str, name: str, case: CaseOf) -> None:
     this = case(architecture, 0)
     rows = np.arange(len(this.x))
@@ -157,7 +178,7 @@ def test_several_layers_in_one_pass_give_a_map_each(case: CaseOf) -> None:
         assert_agrees(omega, alone, 1e-8)
 
 
-@pytest.mark.parametrize("network", networks.NETWORKS)
+@pytest.mark.parametrize("network", each_network())
 def test_weights_of_the_output_are_the_gradient_of_a_tape(network: str) -> None:
     model = networks.build(network)
     layers = {layer.name: layer for layer in model.layers}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import innvestigate
@@ -19,15 +21,22 @@ from insens_tf.analyzer import create_analyzer, register
 from tests import innvestigate_networks as networks
 from tests import with_eager_mode_off
 from tests.analyzer_cases import (
+    MADE_OF_ALL,
+    NEEDS_HIDDEN,
     OURS,
+    VARIED,
     counts,
     dry_run,
+    each_network,
     pairs,
     small_inputs,
     small_model,
     unfitted,
 )
 from tests.oracle import assert_agrees
+
+# What is traced of a network is traced once.
+pytestmark = pytest.mark.xdist_group("analyzers")
 
 ROOT = Path(__file__).parents[1]
 
@@ -159,50 +168,63 @@ def test_perturbation_analysis(name: str, recompute: bool) -> None:
 # --- With eager mode off --------------------------------------------------------------------------
 
 
-# The contributions are made of all that the other two are.
-WITH_EAGER_MODE_OFF = pairs("insens", "switched.contribution")
+Maps = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def eager_mode_off(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """What a process that disabled eager execution makes of the saved analyzers."""
-    folder = tmp_path_factory.mktemp("analyzers")
-    for network, name in WITH_EAGER_MODE_OFF:
-        path = folder / f"{network}{with_eager_mode_off.SEPARATOR}{name}.npz"
-        dry_run(network, name)[0].save_npz(path)
-    results = folder / "results" / "maps.npz"
-    results.parent.mkdir()
-    subprocess.run(
-        [sys.executable, "-m", "tests.with_eager_mode_off", str(folder), str(results)],
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        timeout=600,
-    )
-    with np.load(results) as file:
-        return {name: file[name] for name in file.files}
+def eager_mode_off(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Maps]:
+    """What a process that disabled eager execution makes of the saved analyzers of a network.
+
+    One process has all networks that are tested fast, and another one the rest.
+    """
+
+    @cache
+    def found(varied: bool) -> Maps:
+        chosen = [network for network in networks.NETWORKS if (network in VARIED) == varied]
+        folder = tmp_path_factory.mktemp("analyzers")
+        for network in chosen:
+            for name in MADE_OF_ALL:
+                if networks.NETWORKS[network].hidden or name != NEEDS_HIDDEN:
+                    path = folder / f"{network}{with_eager_mode_off.SEPARATOR}{name}.npz"
+                    dry_run(network, name)[0].save_npz(path)
+        results = folder / "results" / "maps.npz"
+        results.parent.mkdir()
+        module = "tests.with_eager_mode_off"
+        subprocess.run(
+            [sys.executable, "-m", module, str(folder), str(results), *chosen],
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            timeout=600,
+        )
+        with np.load(results) as file:
+            return {name: file[name] for name in file.files}
+
+    return lambda network: found(network in VARIED)
 
 
-@pytest.mark.parametrize(("network", "name"), WITH_EAGER_MODE_OFF)
-def test_equals_eager_mode(network: str, name: str, eager_mode_off: dict[str, np.ndarray]) -> None:
+@pytest.mark.parametrize(("network", "name"), pairs(*MADE_OF_ALL))
+def test_equals_eager_mode(network: str, name: str, eager_mode_off: Callable[[str], Maps]) -> None:
     _, maps = dry_run(network, name)
-    off = eager_mode_off[f"maps/{network}{with_eager_mode_off.SEPARATOR}{name}"]
+    off = eager_mode_off(network)[f"maps/{network}{with_eager_mode_off.SEPARATOR}{name}"]
     assert_agrees(off, maps, 1e-5)
 
 
-@pytest.mark.parametrize("network", networks.NETWORKS)
+@pytest.mark.parametrize("network", each_network())
 def test_weights_of_the_output_are_innvestigates_gradient(
-    network: str, eager_mode_off: dict[str, np.ndarray]
+    network: str, eager_mode_off: Callable[[str], Maps]
 ) -> None:
     analyzer, maps = dry_run(network, "switched.weights")
-    assert_agrees(maps, eager_mode_off[f"gradient/{network}/max_activation"], 1e-5)
+    assert_agrees(maps, eager_mode_off(network)[f"gradient/{network}/max_activation"], 1e-5)
     chooses = create_analyzer(
         "switched.weights", analyzer.network.model, neuron_selection_mode="index"
     )
     first = chooses.analyze(networks.inputs(network, len(maps)), 0)
-    assert_agrees(first, eager_mode_off[f"gradient/{network}/index"], 1e-5)
+    assert_agrees(first, eager_mode_off(network)[f"gradient/{network}/index"], 1e-5)
 
 
-def test_counts_equal_those_of_eager_mode(eager_mode_off: dict[str, np.ndarray]) -> None:
-    for key, count in counts("two convolutions").items():
-        np.testing.assert_array_equal(eager_mode_off[f"counts/{key}"], count, err_msg=key)
+def test_counts_equal_those_of_eager_mode(eager_mode_off: Callable[[str], Maps]) -> None:
+    network = with_eager_mode_off.COUNTED
+    found = eager_mode_off(network)
+    for key, count in counts(network).items():
+        np.testing.assert_array_equal(found[f"counts/{key}"], count, err_msg=key)

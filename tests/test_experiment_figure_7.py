@@ -22,6 +22,7 @@ from experiments.networks import Store
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import CORRELATIONS
+from tests.commands_here import run_here
 from tests.conftest import needs_innvestigate
 
 TINY = Settings(
@@ -118,6 +119,36 @@ def test_correlations_of_a_triple(
         for image in range(3):
             expected = stats.spearmanr(maps[image].ravel(), other_maps[image].ravel())[0]
             assert row[0, image] == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From small trained networks to pictures, of correlations that are made up."""
+    triples: list[figure_7._Triple] = []
+
+    def made_up(triple: figure_7._Triple) -> dict[str, NDArray[np.float32]]:
+        triples.append(triple)
+        for network in (triple.trained, triple.shuffled):
+            assert triple.store.load(network, triple.data_sha256).output_shape == (None, 10)
+        shape = len(figure_7.AGAINST), 5 + 3, len(CORRELATIONS), len(triple.images)
+        return {"correlations": np.full(shape, 0.25, np.float32)}
+
+    monkeypatch.setattr(figure_7, "_correlations", made_up)
+    small = ("filters=[3,4]", "units=12", "learning_rate=0.01")
+    settings = [word for one in small for word in ("--setting", one)]
+    folders = [f"--{name}={tmp_path / name}" for name in ("networks", "out")]
+
+    ended = run_here(figure_7.main, "--quick", *folders, *settings)
+
+    assert ended.exit_code == 0, ended.output
+    (triple,) = triples
+    assert len(set(triple.images)) == 4
+    assert (triple.trained.seed, triple.trained.labels_shuffled) == (0, False)
+    assert (triple.shuffled.seed, triple.shuffled.labels_shuffled) == (1000, True)
+    rows = read_csv(tmp_path / "out" / "summary.csv")
+    assert len(rows) == 2 * (5 + 3) * len(CORRELATIONS)
+    assert {float(row["mean"]) for row in rows} == {0.25}
+    for values in ("all", "support"):
+        assert (tmp_path / "out" / f"figure_7_original_{values}.png").exists()
 
 
 def test_images_differ_between_networks_and_are_the_same_each_time() -> None:

@@ -11,7 +11,7 @@ import click
 import numpy as np
 import pytest
 import scipy.stats
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
 import insens_tf
@@ -26,21 +26,17 @@ from experiments.tables import read_csv
 from insens_tf.files import load_model
 from insens_tf.heatmap import heatmap
 from insens_tf.two_conv import two_conv
+from tests.commands_here import run_here
 from tests.test_heatmap import places
 
 TINY = ["filters=[4,6]", "units=16", "epochs=3", "batch_size=10", "learning_rate=0.003"]
 
 
 def run(command: click.Command, folder: Path, *arguments: str) -> Result:
-    """Run an experiment's command on the data in a folder, with networks of seconds.
-
-    They are trained in other processes, as training sets seeds for all of TensorFlow.
-    """
+    """Run an experiment's command on the data in a folder, with networks of seconds."""
     settings = [word for setting in TINY for word in ("--setting", setting)]
     where = [f"--{name}={folder / name}" for name in ("data", "networks", "out")]
-    return CliRunner().invoke(
-        command, [*where, "--jobs=2", *settings, *arguments], catch_exceptions=False
-    )
+    return run_here(command, *where, *settings, *arguments)
 
 
 def write_data(folder: Path, dataset: str, train: int = 20, test: int = 30) -> None:
@@ -402,7 +398,11 @@ def test_panels_are_drawn_side_by_side_to_the_pixel(tmp_path: Path, sides: list[
 @pytest.mark.filterwarnings("ignore::scipy.stats.ConstantInputWarning")
 @pytest.mark.parametrize(
     ("dataset", "title"),
-    [("smallnorb", "smallNORB"), ("fashion_mnist", "Fashion-MNIST, in place of smallNORB")],
+    [
+        ("fashion_mnist", "Fashion-MNIST, in place of smallNORB"),
+        # Its images are large.
+        pytest.param("smallnorb", "smallNORB", marks=pytest.mark.slow),
+    ],
 )
 def test_figure_6_is_of_smallnorb_or_says_what_stands_for_it(
     tmp_path: Path, dataset: str, title: str

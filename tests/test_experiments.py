@@ -1,6 +1,7 @@
 """What the experiments share: their command, the store of networks, and work over processes.
 
-The commands run as a user runs them, with `--quick`: on the sample that is shipped.
+The commands run with `--quick`, on the sample that is shipped: of small networks in the tests' own
+process, and, slowly, as a user runs them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import factorial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from experiments.networks import Store
 from experiments.parallel import Engine
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
+from tests.commands_here import run_here
 from tests.conftest import needs_innvestigate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +57,26 @@ WITH_INNVESTIGATE = {
 # Every experiment
 
 
+# What makes networks that are trained in less than a second.
+SMALL = ("filters=[4,6]", "units=16", "epochs=1", "train_images=200", "learning_rate=0.01")
+
+
+def experiments(*left_out: str) -> list[Any]:
+    """Parameters of a test: each experiment's name, and what it is to have drawn."""
+    return [
+        *WITHOUT_INNVESTIGATE.items(),
+        *(
+            pytest.param(name, pictures, marks=needs_innvestigate)
+            for name, pictures in WITH_INNVESTIGATE.items()
+            if name not in left_out
+        ),
+    ]
+
+
+# Those that share the networks that are trained once.
+in_one_worker = pytest.mark.xdist_group("experiments")
+
+
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder where all of them keep the network that they share."""
@@ -71,23 +94,12 @@ def started(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "pictures"),
-    [
-        *WITHOUT_INNVESTIGATE.items(),
-        *(
-            pytest.param(name, pictures, marks=needs_innvestigate)
-            for name, pictures in WITH_INNVESTIGATE.items()
-        ),
-    ],
-)
-def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+def command_of(name: str) -> click.Command:
+    return importlib.import_module(f"experiments.{name}").main
 
-    ended = started(name, "--quick", "--networks", networks, "--out", out)
 
-    assert ended.returncode == 0, ended.stderr
-    assert "Traceback" not in ended.stderr
+def assert_complete(name: str, pictures: list[str], out: Path) -> None:
+    """Records, files and pictures are there, and the pictures are those of the numbers."""
     config = json.loads((out / "config.json").read_text())
     record = json.loads((out / "run.json").read_text())
     assert config["experiment"] == name
@@ -95,7 +107,7 @@ def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -
     assert list(config["data_sha256"]) == [SHIPPED_SAMPLE]
     assert record["config"] == config
     assert record["seconds"] > 0
-    assert str(tmp_path) not in json.dumps(record)
+    assert str(out.parent) not in json.dumps(record)
     assert sum(path.stat().st_size for path in out.iterdir()) < 3e6
     drawn = {}
     for picture in pictures:
@@ -105,13 +117,57 @@ def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -
         drawn[picture] = pixels
         (out / picture).unlink()
 
-    command = importlib.import_module(f"experiments.{name}").main
-    redrawn = CliRunner().invoke(command, ["--redraw", str(out)])
+    redrawn = CliRunner().invoke(command_of(name), ["--redraw", str(out)])
 
     assert redrawn.exit_code == 0, redrawn.output
     for picture, pixels in drawn.items():
         with Image.open(out / picture) as image:
             np.testing.assert_array_equal(np.asarray(image.convert("L")), pixels)
+
+
+# Of what has been trained for seconds many outputs are negative.
+@pytest.mark.filterwarnings("ignore:'deep_taylor'")
+@in_one_worker
+# Figure 7 has iNNvestigate's maps of three networks; test_experiment_figure_7.py has its command
+# without these.
+@pytest.mark.parametrize(("name", "pictures"), experiments("figure_7"))
+def test_quick_of_small_networks(
+    name: str, pictures: list[str], networks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    settings = [word for setting in SMALL for word in ("--setting", setting)]
+
+    ended = run_here(command_of(name), "--quick", "--networks", networks, "--out", out, *settings)
+
+    assert ended.exit_code == 0, ended.output
+    assert_complete(name, pictures, out)
+
+
+@in_one_worker
+def test_as_a_process(networks: Path, tmp_path: Path) -> None:
+    """As a user runs it, with what keeps a process from working."""
+    name = "noise_table"
+    out = tmp_path / "out"
+    settings = [word for setting in SMALL for word in ("--setting", setting)]
+
+    ended = started(name, "--quick", "--networks", networks, "--out", out, *settings)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert_complete(name, WITHOUT_INNVESTIGATE[name], out)
+
+
+@pytest.mark.slow
+@in_one_worker
+@pytest.mark.parametrize(("name", "pictures"), experiments())
+def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    ended = started(name, "--quick", "--networks", networks, "--out", out)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert_complete(name, pictures, out)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -304,6 +360,13 @@ def test_a_network_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # Work over processes
 
 
+def test_the_same_on_processes() -> None:
+    for engine in (Engine(), Engine(2)):
+        found = sorted(engine.map(factorial, [3, 4, 5], "factorials"))
+        assert found == [(0, 6), (1, 24), (2, 120)]
+
+
+@pytest.mark.slow
 def test_the_same_on_processes_and_on_a_cluster() -> None:
     """In a process of its own, as pytest's is not one that workers can import."""
     program = """

@@ -39,7 +39,11 @@ def in_float64() -> Iterator[None]:
         keras.mixed_precision.set_global_policy(policy)
 
 
-@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize(
+    "name",
+    # VGG16 takes least; of the others, parts are tested below.
+    [name if name == "VGG16" else pytest.param(name, marks=pytest.mark.slow) for name in HIDDEN],
+)
 def test_applications(name: str) -> None:
     """Outputs, switched weights in the middle and of the output, and Insens of the last layer."""
     with in_float64():
@@ -56,6 +60,7 @@ def test_applications(name: str) -> None:
     assert insens_error(model, network, x) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_many_neurons_of_an_application_are_off() -> None:
     """Otherwise the comparison would say little."""
     model = application("MobileNetV2", 32)
@@ -83,7 +88,8 @@ def scaled_by_operators(inputs: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("preprocessing", "divisor"), [(scaled_by_a_layer, 128), (scaled_by_operators, 127.5)]
+    ("preprocessing", "divisor"),
+    [(scaled_by_a_layer, 128), pytest.param(scaled_by_operators, 127.5, marks=pytest.mark.slow)],
 )
 def test_a_backbone_with_a_head_of_its_own(
     preprocessing: Callable[[Any], Any], divisor: float

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ import insens_tf
 from insens_tf.execution import Compiled
 
 THREADS = 4
+
+# The networks that are used by one thread at a time are traced once.
+pytestmark = pytest.mark.xdist_group("threads")
 
 
 def small_model(seed: int) -> keras.Model:
@@ -37,6 +41,12 @@ def small_model(seed: int) -> keras.Model:
     generator = np.random.default_rng(seed)
     model.set_weights([generator.normal(size=w.shape) for w in model.get_weights()])
     return model
+
+
+@cache
+def alone(seed: int) -> insens_tf.SwitchedNetwork:
+    """A network that is used by one thread at a time."""
+    return insens_tf.SwitchedNetwork(small_model(seed))
 
 
 def images(seed: int) -> np.ndarray:
@@ -79,14 +89,12 @@ def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -
         assert np.array_equal(found[name], values, equal_nan=True), name
 
 
-@pytest.mark.parametrize("networks", [1, 2])
+@pytest.mark.parametrize("networks", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_threads_find_what_one_after_the_other_does(networks: int) -> None:
-    models = [small_model(seed) for seed in range(networks)]
     inputs = [images(seed) for seed in range(THREADS)]
-    alone = [insens_tf.SwitchedNetwork(model) for model in models]
-    expected = [everything(alone[i % networks], x) for i, x in enumerate(inputs)]
+    expected = [everything(alone(i % networks), x) for i, x in enumerate(inputs)]
     # Fresh ones, so that the threads also trace what they need.
-    shared = [insens_tf.SwitchedNetwork(model) for model in models]
+    shared = [insens_tf.SwitchedNetwork(small_model(seed)) for seed in range(networks)]
 
     def work(number: int) -> Callable[[], dict[str, np.ndarray]]:
         return lambda: everything(shared[number % networks], inputs[number])
@@ -97,7 +105,7 @@ def test_threads_find_what_one_after_the_other_does(networks: int) -> None:
 
 def test_threads_read_one_model_into_networks_of_their_own() -> None:
     model, x = small_model(0), images(0)
-    expected = everything(insens_tf.SwitchedNetwork(model), x)
+    expected = everything(alone(0), x)
     works = [lambda: everything(insens_tf.SwitchedNetwork(model), x)] * 2
     for found in at_once(works):
         assert_same(found, expected)
@@ -131,7 +139,7 @@ print(digest())
 
 def digest() -> str:
     """What stands for all results, to the last bit."""
-    found = everything(insens_tf.SwitchedNetwork(small_model(4)), images(4))
+    found = everything(alone(1), images(4))
     content = b"".join(np.ascontiguousarray(found[name]).tobytes() for name in sorted(found))
     return hashlib.sha256(content).hexdigest()
 

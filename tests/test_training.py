@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,10 +19,24 @@ from tensorflow import keras
 from data_scripts.preparation import DataError, write_npz
 from experiments.data import load_data
 from experiments.models import SETTINGS, Settings, build
-from experiments.train import shuffled, training_batches
+from experiments.train import main, shuffled, training_batches
+from tests.commands_here import run_here
 
 ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
 SMALL = Settings(input_shape=(8, 8, 1), classes=3, filters=(4, 5), kernel_size=3, units=16)
+
+
+# Those that share the trainings.
+in_one_worker = pytest.mark.xdist_group("training")
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it wrote."""
+
+    code: int
+    output: str
+    errors: str
 
 
 def arrays(settings: Settings, images: int = 12, seed: int = 0) -> dict[str, np.ndarray]:
@@ -183,8 +198,56 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"},
+        env=ENVIRONMENT,
     )
+
+
+# CIFAR-10's settings have everything random that there is: dropout, mirroring, shifting.
+IN_TURN = """
+import json, sys
+from dataclasses import replace
+from click.testing import CliRunner
+from experiments.models import SETTINGS
+from experiments.train import main
+
+for name, settings in SETTINGS.items():
+    SETTINGS[name] = replace(settings, filters=(8, 12), units=64)
+for arguments in json.loads(sys.argv[1]):
+    result = CliRunner().invoke(main, arguments)
+    print(json.dumps([result.exit_code, result.stdout, result.stderr]))
+"""
+
+
+Commands = dict[str, list[str | Path]]
+
+
+def in_one_process(commands: Commands) -> dict[str, Ended]:
+    """Run the command several times in a process that is not the tests' own.
+
+    Training sets seeds for all of TensorFlow. The networks are small there.
+    """
+    given = json.dumps([list(map(str, arguments)) for arguments in commands.values()])
+    ended = subprocess.run(
+        [sys.executable, "-c", IN_TURN, given],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        timeout=600,
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    return {name: Ended(*json.loads(line)) for name, line in zip(commands, lines, strict=True)}
+
+
+def in_processes(commands: Commands) -> dict[str, Ended]:
+    """Run the command several times, each in a process of its own, as a user does."""
+    found = {}
+    for name, arguments in commands.items():
+        process = start(*arguments)
+        output, errors = process.communicate(timeout=300)
+        found[name] = Ended(process.returncode, output, errors)
+    return found
 
 
 def results(out: Path) -> dict[str, dict]:
@@ -194,33 +257,50 @@ def results(out: Path) -> dict[str, dict]:
     }
 
 
-def test_one_command_gives_the_same_numbers_twice(tmp_path: Path) -> None:
-    # CIFAR-10's settings have everything random that there is: dropout, mirroring, shifting.
-    data = arrays(SETTINGS["cifar10"], images=64)
-    write_npz(tmp_path / "cifar10.npz", data)
-    options: list[str | Path] = [
-        "--dataset",
-        "cifar10",
-        "--data",
-        tmp_path,
-        "--epochs",
-        "2",
-        "--batch-size",
-        "16",
-    ]
-    runs = {
-        "one": start(*options, "--seed", "4", "--out", tmp_path / "one"),
-        "two": start(*options, "--seed", "4", "--out", tmp_path / "two"),
-        "shuffled": start(
-            *options, "--seed", "4", "--shuffle-labels", "--out", tmp_path / "shuffled"
-        ),
+def the_same_twice(folder: Path) -> Commands:
+    """Train twice, train on shuffled labels, and train once more into a folder of results."""
+    write_npz(folder / "cifar10.npz", arrays(SETTINGS["cifar10"], images=64))
+    options: list[str | Path] = ["--dataset", "cifar10", "--data", folder]
+    options += ["--epochs", "2", "--batch-size", "16"]
+    return {
+        "one": [*options, "--seed", "4", "--out", folder / "one"],
+        "two": [*options, "--seed", "4", "--out", folder / "two"],
+        "shuffled": [*options, "--seed", "4", "--shuffle-labels", "--out", folder / "shuffled"],
+        "again": [*options, "--out", folder / "one"],
     }
-    printed = {}
-    for name, process in runs.items():
-        printed[name], errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
 
-    one, two, other = (results(tmp_path / name) for name in runs)
+
+def until_fitted(folder: Path) -> Commands:
+    """Train on the first images of data sets that are the same in these alone."""
+    data = arrays(SETTINGS["mnist"], images=12)
+    other = {**data, "x_train": data["x_train"].copy(), "y_train": data["y_train"].copy()}
+    other["x_train"][6:] = 255 - data["x_train"][6:]
+    other["y_train"][6:] = 9
+    commands: Commands = {}
+    for name, arrays_of_it in {"fitted": data, "fitted_too": other}.items():
+        (folder / f"{name}_data").mkdir()
+        write_npz(folder / f"{name}_data" / "mnist.npz", arrays_of_it)
+        commands[name] = [
+            *("--dataset", "mnist", "--data", folder / f"{name}_data", "--out", folder / name),
+            *("--train-images", "6", "--stop-at", "1", "--epochs", "80", "--dropout", "0"),
+            *("--batch-size", "3", "--shuffle-labels", "--seed", "1"),
+        ]
+    return commands
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Ended]]:
+    """All trainings, in a folder each, and how they ended."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, in_one_process(the_same_twice(folder) | until_fitted(folder))
+
+
+def assert_the_same_twice(folder: Path, ended: dict[str, Ended]) -> None:
+    data = load_data(folder, "cifar10")
+    for name in ("one", "two", "shuffled"):
+        assert ended[name].code == 0, ended[name].errors
+
+    one, two, other = (results(folder / name) for name in ("one", "two", "shuffled"))
     assert one["history"] == two["history"]
     assert one["config"] == two["config"]
     assert len(one["history"]["loss"]) == 2
@@ -228,55 +308,55 @@ def test_one_command_gives_the_same_numbers_twice(tmp_path: Path) -> None:
     assert one["history"] != other["history"]
     assert (one["config"]["labels_shuffled"], other["config"]["labels_shuffled"]) == (False, True)
     assert one["config"]["seed"] == 4
-    assert f"test accuracy: {one['run']['test_accuracy']:.2%}" in printed["one"]
+    assert f"test accuracy: {one['run']['test_accuracy']:.2%}" in ended["one"].output
 
-    models = [keras.models.load_model(tmp_path / name / "model.keras") for name in ("one", "two")]
+    models = [keras.models.load_model(folder / name / "model.keras") for name in ("one", "two")]
     for weights, same in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(weights, same)
     correct = models[0].predict(scaled(data["x_test"]), verbose=0).argmax(1) == data["y_test"]
     assert one["run"]["test_accuracy"] == pytest.approx(correct.mean())
     assert getattr(models[0], "optimizer", None) is None
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
+    assert sorted(path.name for path in (folder / "one").iterdir()) == [
         "config.json",
         "history.json",
         "model.keras",
         "run.json",
     ]
 
-    again = start(*options, "--out", tmp_path / "one")
-    output, errors = again.communicate(timeout=300)
-    assert again.returncode == 1
-    assert "holds earlier results" in errors
-    assert "Traceback" not in errors
-    assert "Epoch" not in output
+    again = ended["again"]
+    assert again.code == 1
+    assert "holds earlier results" in again.errors
+    assert "Traceback" not in again.errors
+    assert "Epoch" not in again.output
 
 
-def test_training_ends_once_the_images_that_are_used_are_fitted(tmp_path: Path) -> None:
-    data = arrays(SETTINGS["mnist"], images=12)
-    other = {**data, "x_train": data["x_train"].copy(), "y_train": data["y_train"].copy()}
-    other["x_train"][6:] = 255 - data["x_train"][6:]
-    other["y_train"][6:] = 9
-    processes = {}
-    for name, arrays_of_it in {"one": data, "other": other}.items():
-        (tmp_path / name).mkdir()
-        write_npz(tmp_path / name / "mnist.npz", arrays_of_it)
-        processes[name] = start(
-            *("--dataset", "mnist", "--data", tmp_path / name, "--out", tmp_path / f"{name}_out"),
-            *("--train-images", "6", "--stop-at", "1", "--epochs", "80", "--dropout", "0"),
-            *("--batch-size", "3", "--shuffle-labels", "--seed", "1"),
-        )
-    for process in processes.values():
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+@in_one_worker
+def test_one_command_gives_the_same_numbers_twice(trained: tuple[Path, dict[str, Ended]]) -> None:
+    assert_the_same_twice(*trained)
 
-    one, two = (results(tmp_path / f"{name}_out") for name in processes)
+
+@pytest.mark.slow
+def test_one_command_gives_the_same_numbers_in_every_process(tmp_path: Path) -> None:
+    assert_the_same_twice(tmp_path, in_processes(the_same_twice(tmp_path)))
+
+
+@in_one_worker
+def test_training_ends_once_the_images_that_are_used_are_fitted(
+    trained: tuple[Path, dict[str, Ended]],
+) -> None:
+    folder, ended = trained
+    for name in ("fitted", "fitted_too"):
+        assert ended[name].code == 0, ended[name].errors
+
+    data = load_data(folder / "fitted_data", "mnist")
+    one, two = (results(folder / name) for name in ("fitted", "fitted_too"))
     accuracies = one["history"]["accuracy"]
     assert len(accuracies) < 80
     assert accuracies[-1] == 1
     assert max(accuracies[:-1]) < 1
     # Images beyond those that are used change nothing.
     assert one["history"] == two["history"]
-    model = keras.models.load_model(tmp_path / "one_out" / "model.keras")
+    model = keras.models.load_model(folder / "fitted" / "model.keras")
     predictions = model.predict(scaled(data["x_train"][:6]), verbose=0).argmax(axis=1)
     of_shuffled = (predictions == shuffled(data["y_train"][:6], 1)).mean()
     assert one["run"]["train_accuracy"] == pytest.approx(of_shuffled)
@@ -284,18 +364,33 @@ def test_training_ends_once_the_images_that_are_used_are_fitted(tmp_path: Path) 
 
 
 def test_command_without_data(tmp_path: Path) -> None:
-    process = start("--dataset", "mnist", "--data", tmp_path, "--out", tmp_path / "out")
-    output, errors = process.communicate(timeout=300)
+    ended = run_here(main, "--dataset", "mnist", "--data", tmp_path, "--out", tmp_path / "out")
 
-    assert process.returncode == 1
-    assert errors.splitlines()[-1].startswith(
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines()[-1].startswith(
         f"Error: no {tmp_path}/mnist.npz; python -m data_scri"
     )
-    assert "Traceback" not in errors
-    assert output == ""
+    assert ended.stdout == ""
     assert not (tmp_path / "out").exists()
 
 
+def test_training_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(model: keras.Sequential, *_: object) -> None:
+        assert [path.name for path in tmp_path.iterdir()] != ["mnist.npz"]
+        raise KeyboardInterrupt
+
+    write_npz(tmp_path / "mnist.npz", arrays(SETTINGS["mnist"]))
+    monkeypatch.setattr("experiments.train.train", interrupted)
+
+    ended = run_here(main, "--dataset", "mnist", "--data", tmp_path, "--out", tmp_path / "out")
+
+    assert ended.exit_code != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mnist.npz"]
+
+
+@pytest.mark.slow
 def test_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     sample = resources.files("insens_tf") / "data" / "mnist_sample.npz"
     (tmp_path / "mnist.npz").write_bytes(sample.read_bytes())

@@ -1,14 +1,16 @@
 """What our analyzers and iNNvestigate's give in a process with eager mode off.
 
-Run as ``python -m tests.with_eager_mode_off FOLDER RESULTS``: analyses with each of the analyzers
-saved in the folder after `tf.compat.v1.disable_eager_execution()`, as iNNvestigate's documentation
-has it, and writes the maps. iNNvestigate's own gradient is among them.
+Run as ``python -m tests.with_eager_mode_off FOLDER RESULTS NETWORK...``: analyses with each of the
+analyzers saved in the folder after `tf.compat.v1.disable_eager_execution()`, as iNNvestigate's
+documentation has it, and writes the maps. iNNvestigate's own gradients of the networks are among
+them, and, of the networks that have it, the counts of one.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,9 @@ from tests import innvestigate_networks
 
 SEPARATOR = " by "
 """In the file's name, between the network's and the analyzer's."""
+
+COUNTED = "two convolutions"
+"""The network whose active neurons are counted."""
 
 
 def analyses(folder: Path) -> dict[str, np.ndarray]:
@@ -35,14 +40,14 @@ def analyses(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def gradients() -> dict[str, np.ndarray]:
-    """iNNvestigate's gradients of the output of each network: of its largest neuron, its first."""
+def gradients(networks: Sequence[str]) -> dict[str, np.ndarray]:
+    """iNNvestigate's gradients of the output of some networks: of its largest neuron, its first."""
     import innvestigate
 
     from tests.analyzer_cases import INPUTS
 
     found = {}
-    for network in innvestigate_networks.NETWORKS:
+    for network in networks:
         tf.keras.backend.clear_session()
         model = innvestigate_networks.build(network)
         if isinstance(model.layers[-1], tf.keras.layers.Softmax):
@@ -60,14 +65,15 @@ def gradients() -> dict[str, np.ndarray]:
     return found
 
 
-def main(folder: str, results: str) -> None:
+def main(folder: str, results: str, *networks: str) -> None:
     tf.compat.v1.disable_eager_execution()
     # After eager mode was turned off, as iNNvestigate asks for it.
     from tests.analyzer_cases import counts
 
     found = {f"maps/{name}": maps for name, maps in analyses(Path(folder)).items()}
-    found |= {f"counts/{name}": count for name, count in counts("two convolutions").items()}
-    found |= {f"gradient/{name}": maps for name, maps in gradients().items()}
+    if COUNTED in networks:
+        found |= {f"counts/{name}": count for name, count in counts(COUNTED).items()}
+    found |= {f"gradient/{name}": maps for name, maps in gradients(networks).items()}
     np.savez(results, **found)
 
 

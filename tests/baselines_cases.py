@@ -164,6 +164,23 @@ CASES_WITH_EAGER_MODE_OFF: list[Case] = [
     ("nested", "deep_taylor", "max_activation"),
 ]
 
+_OF_ALL_ANALYZERS = ("two_conv", "dense", "batch_normalization", "leaky_relu")
+FAST: set[Case] = {
+    # Each analyzer of one of these models, in turn.
+    *(
+        (_OF_ALL_ANALYZERS[number % len(_OF_ALL_ANALYZERS)], name, "max_activation")
+        for number, name in enumerate(DETERMINISTIC)
+    ),
+    ("branches", "gradient", "max_activation"),
+    ("branches", "lrp.epsilon", "max_activation"),
+    ("nested", "integrated_gradients", "max_activation"),
+    ("nested", "deep_taylor", "max_activation"),
+    ("two_conv", "gradient", "all"),
+    ("two_conv", "lrp.epsilon", "index"),
+    ("two_conv", "integrated_gradients", "index"),
+}
+"""What is tested fast: each analyzer, each model and each mode; the rest is their combinations."""
+
 
 def build(name: str, plain: bool = False) -> keras.Model:
     """Build a model, as users write it or in the plain form of the same function.

@@ -1,14 +1,14 @@
 """iNNvestigate alone, in a process with eager mode off: what the baselines are held against.
 
-Run as ``python -m tests.baselines_reference DIRECTORY``; it leaves a file for each case, which has
-either the map or the error that iNNvestigate raises. Last come a few of our baselines, as they run
-in such a process.
+Run as ``python -m tests.baselines_reference DIRECTORY FILE...``; it leaves the files that are
+named, one a case, which have either the map or the error that iNNvestigate raises. Last come a few
+of our baselines, as they run in such a process.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import innvestigate
@@ -58,13 +58,15 @@ def analyze_with_ours(model_name: str, analyzer: str, mode: str) -> np.ndarray:
     return baseline.analyze(images(model_name, model), **SELECTIONS.get(mode, {}))
 
 
-def main(directory: Path) -> None:
-    """Run all cases."""
+def main(directory: Path, wanted: Collection[str]) -> None:
+    """Run the cases whose files are wanted."""
     tf.compat.v1.disable_eager_execution()
     for case in CASES:
-        save(directory / file_name(case), analyze, case)
+        if file_name(case) in wanted:
+            save(directory / file_name(case), analyze, case)
     for case in CASES_WITH_EAGER_MODE_OFF:
-        save(directory / f"ours-{file_name(case)}", analyze_with_ours, case)
+        if file_name(case) in wanted:
+            save(directory / f"ours-{file_name(case)}", analyze_with_ours, case)
 
 
 def save(path: Path, analysis: Callable[..., np.ndarray], case: Case) -> None:
@@ -80,4 +82,4 @@ def save(path: Path, analysis: Callable[..., np.ndarray], case: Case) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import innvestigate
 import numpy as np
@@ -18,6 +19,7 @@ from tests.baselines_cases import (
     CASES,
     CASES_WITH_EAGER_MODE_OFF,
     DETERMINISTIC,
+    FAST,
     SELECTIONS,
     Case,
     build,
@@ -25,19 +27,23 @@ from tests.baselines_cases import (
 )
 from tests.baselines_reference import file_name
 
+# Those that ask one reference process.
+pytestmark = pytest.mark.xdist_group("baselines")
+
 TOLERANCE = 1e-6
 """Of the largest absolute value of the reference map."""
 
 
 class Reference:
-    """The reference process, at work while the tests are."""
+    """The reference process, at work on some cases while the tests are."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, cases: Iterable[Case]) -> None:
         self.directory = directory
         self.log = directory / "log.txt"
+        command = [sys.executable, "-W", "ignore", "-m", "tests.baselines_reference"]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "tests.baselines_reference", str(directory)],
+                [*command, str(directory), *(file_name(case) for case in cases)],
                 stdout=log,
                 stderr=log,
                 cwd=Path(__file__).parents[1],
@@ -56,11 +62,29 @@ class Reference:
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
-    started = Reference(tmp_path_factory.mktemp("baselines"))
+def reference(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Reference]:
+    # Of the tests that are run: without the slow ones these are few.
+    cases: set[Any] = {
+        item.callspec.params["case"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and item.path == request.path
+        and "case" in item.fixturenames
+    }
+    started = Reference(tmp_path_factory.mktemp("baselines"), cases)
     yield started
     started.process.kill()
     started.process.wait()
+
+
+def parameters(cases: Iterable[Case]) -> list[Any]:
+    """Cases as parameters of a test, by their names."""
+    return [
+        pytest.param(case, id="-".join(case), marks=() if case in FAST else pytest.mark.slow)
+        for case in cases
+    ]
 
 
 def assert_equal_maps(maps: np.ndarray, expected: np.ndarray) -> None:
@@ -73,7 +97,7 @@ def assert_equal_maps(maps: np.ndarray, expected: np.ndarray) -> None:
 
 # Pitfalls that the cases happen to have: seven steps of integrated gradients, negative outputs.
 @pytest.mark.filterwarnings("ignore:'(integrated_gradients|deep_taylor)'")
-@pytest.mark.parametrize("case", CASES, ids="-".join)
+@pytest.mark.parametrize("case", parameters(CASES))
 def test_equal_to_a_process_with_eager_mode_off(case: Case, reference: Reference) -> None:
     name, analyzer, mode = case
     model = build(name)
@@ -100,12 +124,19 @@ def test_equal_to_a_process_with_eager_mode_off(case: Case, reference: Reference
         np.testing.assert_array_equal(weights, weights_before)
 
 
-@pytest.mark.parametrize("case", CASES_WITH_EAGER_MODE_OFF, ids="-".join)
+@pytest.mark.parametrize("case", parameters(CASES_WITH_EAGER_MODE_OFF))
 def test_works_in_a_process_with_eager_mode_off(case: Case, reference: Reference) -> None:
     expected = reference.result(file_name(case))
     result = reference.result(f"ours-{file_name(case)}")
     assert "error" not in result, result["error"]
     assert_equal_maps(result["map"], expected["map"])
+
+
+def test_every_analyzer_model_and_mode_is_tested_fast() -> None:
+    assert set(CASES) >= FAST
+    for kinds, fast in zip(zip(*CASES, strict=True), zip(*FAST, strict=True), strict=True):
+        assert set(kinds) == set(fast)
+    assert FAST & set(CASES_WITH_EAGER_MODE_OFF)
 
 
 def test_every_registered_name_is_described_and_tested() -> None:

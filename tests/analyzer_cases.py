@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -64,16 +65,16 @@ def each_network() -> list[Any]:
     ]
 
 
-def pairs(*names: str) -> list[Any]:
+def pairs(*names: str, varied: Sequence[str] = VARIED) -> list[Any]:
     """Each network with each analyzer that can analyse it, as parameters of a test.
 
-    Slow are networks that are like one of the others, and, but for one network, the analyzers of
+    Slow are networks that are none of the varied ones, and, but for one network, the analyzers of
     whose maps others are made.
     """
     found = []
     for network, settings in networks.NETWORKS.items():
         for name in names:
-            fast = network == VARIED[-1] or (network in VARIED and name in MADE_OF_ALL)
+            fast = network == VARIED[-1] or (network in varied and name in MADE_OF_ALL)
             if settings.hidden or name != NEEDS_HIDDEN:
                 marks = () if fast else pytest.mark.slow
                 found.append(pytest.param(network, name, marks=marks))

@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @unfitted
-@pytest.mark.parametrize(("network", "name"), pairs(*OURS))
+@pytest.mark.parametrize(("network", "name"), pairs(*OURS, varied=()))
 def test_its_functions_create_and_load_ours(network: str, name: str) -> None:
     _, maps = dry_run(network, name)
     analyzer = innvestigate.create_analyzer(name, networks.build(network))
@@ -66,26 +66,28 @@ def test_a_refusal_is_one_of_its_own() -> None:
         innvestigate.create_analyzer("insens", model)
 
 
-def test_importing_us_registers_them_in_any_order() -> None:
-    imports = [
+@pytest.mark.parametrize(
+    "imports",
+    [
         "import insens_tf, sys; assert 'tensorflow' not in sys.modules; import innvestigate",
-        "import innvestigate; import insens_tf",
-        "import insens_tf; insens_tf.SwitchedNetwork; import innvestigate",
-    ]
+        pytest.param("import innvestigate; import insens_tf", marks=pytest.mark.slow),
+        pytest.param(
+            "import insens_tf; insens_tf.SwitchedNetwork; import innvestigate",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_importing_us_registers_them_in_any_order(imports: str) -> None:
     found = f"print(*sorted(set(innvestigate.analyzer.analyzers) & set({list(OURS)!r})))"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", f"{one}; {found}"],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            text=True,
-        )
-        for one in imports
-    ]
-    for one, process in zip(imports, processes, strict=True):
-        printed, _ = process.communicate(timeout=300)
-        assert printed.split() == sorted(OURS), one
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{imports}; {found}"],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        text=True,
+        timeout=300,
+    )
+    assert ended.stdout.split() == sorted(OURS)
 
 
 def test_one_function_creates_ours_and_theirs() -> None:

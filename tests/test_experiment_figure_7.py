@@ -59,7 +59,7 @@ def gradient_of_logit(model: Any, x: NDArray[Any], classes: NDArray[Any]) -> NDA
 
 
 @needs_innvestigate
-@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("seed", [0, pytest.param(5, marks=pytest.mark.slow)])
 def test_correlations_of_a_triple(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

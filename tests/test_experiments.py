@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from math import factorial
 from pathlib import Path
@@ -61,15 +61,18 @@ WITH_INNVESTIGATE = {
 SMALL = ("filters=[4,6]", "units=16", "epochs=1", "train_images=200", "learning_rate=0.01")
 
 
-def experiments(*left_out: str) -> list[Any]:
+def experiments(slow: Collection[str] = ()) -> list[Any]:
     """Parameters of a test: each experiment's name, and what it is to have drawn."""
     return [
-        *WITHOUT_INNVESTIGATE.items(),
-        *(
-            pytest.param(name, pictures, marks=needs_innvestigate)
-            for name, pictures in WITH_INNVESTIGATE.items()
-            if name not in left_out
-        ),
+        pytest.param(
+            name,
+            pictures,
+            marks=[
+                *([needs_innvestigate] if name in WITH_INNVESTIGATE else []),
+                *([pytest.mark.slow] if name in slow else []),
+            ],
+        )
+        for name, pictures in (WITHOUT_INNVESTIGATE | WITH_INNVESTIGATE).items()
     ]
 
 
@@ -128,9 +131,10 @@ def assert_complete(name: str, pictures: list[str], out: Path) -> None:
 # Of what has been trained for seconds many outputs are negative.
 @pytest.mark.filterwarnings("ignore:'deep_taylor'")
 @in_one_worker
-# Figure 7 has iNNvestigate's maps of three networks; test_experiment_figure_7.py has its command
-# without these.
-@pytest.mark.parametrize(("name", "pictures"), experiments("figure_7"))
+# The slow ones' commands are run below or in the figures' own tests too.
+@pytest.mark.parametrize(
+    ("name", "pictures"), experiments(slow=("figure_4", "figure_6", "figure_7", "noise_table"))
+)
 def test_quick_of_small_networks(
     name: str, pictures: list[str], networks: Path, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_scripts import cifar10, fashion_mnist, idx, mnist, mnist_sample, preparation, smallnorb
@@ -27,6 +27,9 @@ from data_scripts.preparation import DataError, DataSet, OfficialFile, prepare, 
 
 Contents = dict[str, bytes]
 ROOT = Path(__file__).resolve().parents[1]
+
+AT_ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Of a machine, which by itself says nothing of the code."""
 
 # --------------------------------------------------------------------------------------------------
 # Writers of the official formats, which share no code with the readers
@@ -442,6 +445,7 @@ def test_idx_header(position: int, value: int, message: str) -> None:
         idx.parse_array(bytes(content), "labels", dimensions=1)
 
 
+@AT_ANY_SPEED
 @given(st.binary(max_size=40), st.integers(0, 40))
 def test_idx_reader_refuses_anything_else(noise: bytes, position: int) -> None:
     content = bytearray(idx_file(np.arange(12, dtype=np.uint8).reshape(2, 3, 2)))
@@ -601,6 +605,7 @@ def test_norb_header(position: int, value: int, message: str) -> None:
         smallnorb.parse_matrix(bytes(content), "matrix")
 
 
+@AT_ANY_SPEED
 @given(st.binary(max_size=48), st.integers(0, 48))
 def test_norb_reader_refuses_anything_else(noise: bytes, position: int) -> None:
     content = bytearray(norb_file(np.arange(12, dtype=np.uint8).reshape(2, 3, 2)))

@@ -19,6 +19,9 @@ from benchmarks.networks import images, vgg_like
 from tests.architectures import randomise
 from tests.conftest import needs_innvestigate
 
+# Those that share a network that is traced once.
+pytestmark = pytest.mark.xdist_group("benchmarks")
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))

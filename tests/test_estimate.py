@@ -15,6 +15,9 @@ from tests.architectures import build, images
 from tests.conftest import Case, CaseOf, needs_eager_mode_off
 from tests.oracle import Reference, assert_agrees
 
+# Those that share networks and what the oracle says of them.
+pytestmark = pytest.mark.xdist_group("estimate")
+
 SEVERAL = ("dense", "conv 1x1 and a colour image", "2CONV", "graph with a sum")
 
 # Pushing probes and seeds through every architecture is tested in test_row_norms.py and

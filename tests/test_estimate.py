@@ -15,9 +15,6 @@ from tests.architectures import build, images
 from tests.conftest import Case, CaseOf, needs_eager_mode_off
 from tests.oracle import Reference, assert_agrees
 
-# Those that share networks and what the oracle says of them.
-pytestmark = pytest.mark.xdist_group("estimate")
-
 SEVERAL = ("dense", "conv 1x1 and a colour image", "2CONV", "graph with a sum")
 
 # Pushing probes and seeds through every architecture is tested in test_row_norms.py and
@@ -138,6 +135,7 @@ def test_components_are_covered_and_without_bias(name: str, case: CaseOf) -> Non
         assert np.sqrt(np.mean(mean**2)) < 1.4 * expected
 
 
+@pytest.mark.xdist_group("conv valid")
 def test_error_falls_with_the_square_root_of_the_probes(case: CaseOf) -> None:
     this = case("conv valid", 0)
     root_mean_squares = {
@@ -215,6 +213,7 @@ def test_nothing_comes_from_neurons_without_weights() -> None:
         np.testing.assert_array_equal(estimate.relative_error, np.zeros(2))
 
 
+@pytest.mark.xdist_group("conv valid")
 def test_a_frequency_of_zero_leaves_nothing(case: CaseOf) -> None:
     this = case("conv valid", 0)
     zeros = np.zeros(this.network.layers[0].shape)
@@ -223,6 +222,7 @@ def test_a_frequency_of_zero_leaves_nothing(case: CaseOf) -> None:
     np.testing.assert_array_equal(estimate.relative_error, np.zeros(len(this.x)))
 
 
+@pytest.mark.xdist_group("2CONV")
 def test_float32_has_the_probes_of_float64(case: CaseOf) -> None:
     this = case("2CONV", 0)
     network = insens_tf.SwitchedNetwork(build("2CONV", 0, "float32"))
@@ -269,6 +269,7 @@ def test_same_seed_same_estimate(name: str, case: CaseOf) -> None:
         assert_agrees(getattr(alone, kind)[0], expected[4], 1e-12)
 
 
+@pytest.mark.xdist_group("2CONV")
 def test_arrays_stay_within_the_memory_budget(case: CaseOf) -> None:
     """What NumPy holds, which tracemalloc sees, of 50 inputs: not a number a neuron and probe."""
     this = case("2CONV", 0)

@@ -19,7 +19,7 @@ from tests.conftest import CaseOf
 from tests.oracle import assert_agrees
 
 
-@pytest.mark.xdist_group("variants")
+@pytest.mark.xdist_group("2CONV")
 @pytest.mark.parametrize("seed", range(3))
 def test_variants_against_the_oracle(seed: int, case: CaseOf) -> None:
     this = case("2CONV", seed)

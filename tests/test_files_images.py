@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from insens_tf.files import UnusableFileError, check_image_paths, read_images
+from insens_tf.files import UnusableFileError, check_image_paths, one_line, read_images
 
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5) * 10
 COLOUR = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
@@ -33,23 +35,39 @@ def test_pictures_of_a_folder_come_in_natural_order(tmp_path: Path) -> None:
     assert np.array_equal(images.arrays[1], GREY[..., np.newaxis])
 
 
-def test_every_kind_of_png_is_read_as_its_pixels(tmp_path: Path) -> None:
-    def read(name: str) -> np.ndarray:
-        return read_images([tmp_path / name]).arrays[0]
+def test_digits_that_are_no_numbers_are_letters(tmp_path: Path) -> None:
+    # int() does not read all that str.isdigit() calls digits.
+    for name in ("1²3.png", "1²10.png", "\u0661.png", "10.png", "9.png", "²"):
+        (tmp_path / name).write_bytes(b"") if name == "²" else save_picture(tmp_path / name, GREY)
+    assert read_images([tmp_path]).names == (
+        *("1²3.png", "1²10.png"),
+        *("9.png", "10.png", "\u0661.png"),
+    )
 
-    save_picture(tmp_path / "rgb.png", COLOUR)
-    assert np.array_equal(read("rgb.png"), COLOUR)
-    opaque = np.concatenate([COLOUR, np.full((4, 5, 1), 255, np.uint8)], axis=-1)
-    save_picture(tmp_path / "rgba.png", opaque)
-    assert np.array_equal(read("rgba.png"), COLOUR)
-    Image.fromarray(COLOUR).quantize(256).save(tmp_path / "palette.png")
-    assert np.abs(read("palette.png").astype(int) - COLOUR).max() < 16
-    Image.fromarray(GREY > 90).save(tmp_path / "bits.png")
-    assert np.array_equal(read("bits.png")[..., 0], np.where(GREY > 90, 255, 0))
-    deep = GREY.astype(np.uint16) * 257
-    save_picture(tmp_path / "deep.png", deep)
-    assert read("deep.png").dtype == np.uint16
-    assert np.array_equal(read("deep.png")[..., 0], deep)
+
+def test_names_of_pictures_are_unique(tmp_path: Path) -> None:
+    paths = ["a/0.png", "b/0.png", "b/1.png", "c/b/0.png", "c/0.jpg"]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        save_picture(tmp_path / path, GREY)
+    images = read_images([tmp_path / path for path in paths])
+    above = tmp_path.name
+    assert images.names == ("a/0.png", f"{above}/b/0.png", "1.png", "c/b/0.png", "0.jpg")
+    (tmp_path / "link.png").symlink_to(tmp_path / "a" / "0.png")
+    linked = read_images([tmp_path / "a", tmp_path / "link.png"])
+    assert linked.names == ("0.png", "link.png")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_utf_8_can_be_printed(tmp_path: Path) -> None:
+    for i, name in enumerate((b"\xff.png", b"\xfe.png")):
+        path = tmp_path / os.fsdecode(name)
+        save_picture(tmp_path / "x.png", GREY + i).rename(path)
+    images = read_images([tmp_path])
+    assert images.names == ("\\udcfe.png", "\\udcff.png")
+    with pytest.raises(UnusableFileError, match="do not exist") as caught:
+        read_images([tmp_path / os.fsdecode(b"\xfd.png")])
+    assert "\\udcfd" in one_line(caught.value)
 
 
 def test_jpegs_are_turned_as_they_say(tmp_path: Path) -> None:
@@ -144,9 +162,12 @@ def test_paths_that_are_no_images_are_refused(tmp_path: Path) -> None:
         ([], "no images given"),
         (["on.png"], r"do not exist.*did you mean .*one\.png"),
         (["notes.txt"], r"end in '\.txt'"),
-        (["empty"], "holds no PNG or JPEG"),
+        (["empty"], "holds no PNG, JPEG"),
         (["one.png", "two.npy"], "with arrays among them"),
         (["two.npy", "two.npy"], "with arrays among them"),
+        (["one.png", "one.png"], r"one\.png is given twice; name it once"),
+        ([".", "one.png"], r"one\.png is given twice"),
+        (["one.png", "empty/../one.png"], r"one\.png is given twice, once as .*one\.png;"),
     ]:
         with pytest.raises(UnusableFileError, match=message):
             check_image_paths([tmp_path / name for name in names])

@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["UnusableFileError", "neighbours", "one_line", "reading", "writing"]
+__all__ = ["UnusableFileError", "neighbours", "one_line", "printable", "reading", "writing"]
 
 
 class UnusableFileError(ValueError):
     """A file or folder that cannot be read as what it is meant to be, or cannot be written."""
 
 
+def printable(name: object) -> str:
+    """Return a file's name as text that can be printed, also one that is not UTF-8."""
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def one_line(message: object, limit: int = 400) -> str:
     """Fold a message of any length and form into one line of at most `limit` characters."""
-    line = " ".join(str(message).split())
+    line = " ".join(printable(message).split())
     return line if len(line) <= limit else line[: limit - 4].rstrip() + " ..."
 
 

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf.files.arrays import npz_names, read_npy, read_npz
-from insens_tf.files.errors import UnusableFileError, neighbours, reading
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as PillowImage
+from insens_tf.files.errors import UnusableFileError, neighbours, printable, reading
+from insens_tf.files.pictures import PICTURE_ENDINGS, PICTURE_FORMS, read_picture
 
 __all__ = ["Images", "check_image_paths", "read_images"]
 
-_PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
 _ARRAY_ENDINGS = (".npy", ".npz")
-_IMAGE_FORMS = "PNG or JPEG files, a folder of them, or one .npy or .npz file"
+_IMAGE_FORMS = f"{PICTURE_FORMS} files, a folder of them, or one .npy or .npz file"
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,8 @@ class Images:
     arrays : numpy.ndarray or list of numpy.ndarray
         One array of any rank, as stored; or one array (height, width, channels) a picture file.
     names : tuple of str or None
-        The names of the picture files; None for an array.
+        A name for each picture, unique: that of its file, after as many of the folders above it as
+        tell it from the others. None for an array.
     source : str
         Where they came from, in words.
     left_out : mapping of str to str
@@ -58,8 +56,8 @@ def check_image_paths(paths: Sequence[str | os.PathLike[str]]) -> tuple[Path, ..
     Raises
     ------
     UnusableFileError
-        If a path does not exist or is of another form, a folder holds no picture, or arrays and
-        pictures are mixed.
+        If a path does not exist or is of another form, a folder holds no picture, a picture is
+        given twice, or arrays and pictures are mixed.
     """
     if not paths:
         raise UnusableFileError(f"no images given; expected {_IMAGE_FORMS}")
@@ -71,7 +69,7 @@ def check_image_paths(paths: Sequence[str | os.PathLike[str]]) -> tuple[Path, ..
             )
         if path.is_dir():
             found += _pictures_in(path)
-        elif path.suffix.lower() in _PICTURE_ENDINGS + _ARRAY_ENDINGS:
+        elif path.suffix.lower() in PICTURE_ENDINGS + _ARRAY_ENDINGS:
             found.append(path)
         else:
             raise UnusableFileError(
@@ -81,6 +79,14 @@ def check_image_paths(paths: Sequence[str | os.PathLike[str]]) -> tuple[Path, ..
         raise UnusableFileError(
             f"images are {len(found)} files with arrays among them; expected {_IMAGE_FORMS}"
         )
+    first: dict[str, Path] = {}
+    for path in found:
+        earlier = first.setdefault(os.path.abspath(path), path)
+        if earlier is not path:
+            raise UnusableFileError(
+                f"image {path} is given twice{'' if earlier == path else f', once as {earlier}'}; "
+                "name it once"
+            )
     return tuple(found)
 
 
@@ -91,11 +97,10 @@ def read_images(
     *,
     leave_out_bad: bool = False,
 ) -> Images:
-    """Read images from PNG or JPEG files, folders of them, or one `.npy` or `.npz` file.
+    """Read images from picture files, folders of them, or one `.npy` or `.npz` file.
 
     Folders are read in natural order (2.png before 10.png), without subfolders and hidden files.
-    Pictures are turned as their EXIF orientation says, palettes resolved, and fully opaque alpha
-    channels dropped. Nothing is unpickled.
+    How pictures are read, `read_picture` says. Nothing is unpickled.
 
     Parameters
     ----------
@@ -115,8 +120,7 @@ def read_images(
     Raises
     ------
     UnusableFileError
-        If a file is missing, damaged, no image, larger than Pillow's limit against decompression
-        bombs, has colours that are not defined without a choice (transparency, CMYK), or it is not
+        If a file is missing, damaged, no image or one that `read_picture` refuses, or it is not
         clear which array of an `.npz` is meant.
     """
     files = check_image_paths(paths)
@@ -127,18 +131,18 @@ def read_images(
             f"key {key!r} names an array of an .npz file, and {files[0]} is none"
         )
     pictures: list[NDArray[Any]] = []
-    names: list[str] = []
+    read: list[Path] = []
     left_out: dict[str, str] = {}
     for path in files:
         try:
-            pictures.append(_read_picture(path))
-            names.append(path.name)
+            pictures.append(read_picture(path))
+            read.append(path)
         except UnusableFileError as error:
             if not leave_out_bad:
                 raise
             left_out[str(path)] = str(error)
     source = str(paths[0]) if len(paths) == 1 else f"{len(paths)} paths"
-    return Images(pictures, tuple(names), source, left_out)
+    return Images(pictures, _unique_names(read), source, left_out)
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -146,62 +150,38 @@ def _pictures_in(folder: Path) -> list[Path]:
         pictures = [
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in _PICTURE_ENDINGS
+            if path.suffix.lower() in PICTURE_ENDINGS
             and not path.name.startswith(".")
             and path.is_file()
         ]
     if not pictures:
         raise UnusableFileError(
-            f"images folder {folder} holds no PNG or JPEG file itself (subfolders are not searched)"
+            f"images folder {folder} holds no {PICTURE_FORMS} file itself (subfolders are not "
+            "searched)"
         )
     return sorted(pictures, key=lambda path: _natural_order(path.name))
 
 
-def _natural_order(name: str) -> list[tuple[bool, int, str]]:
-    return [
-        (part.isdigit(), int(part) if part.isdigit() else 0, part)
-        for part in re.split(r"([0-9]+)", name)
-    ]
+def _natural_order(name: str) -> list[str | tuple[int, str]]:
+    # Every other part is a number, which compares by its value.
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _read_picture(path: Path) -> NDArray[Any]:
-    from PIL import Image, ImageOps
-
-    with reading(path, "image"), Image.open(path, formats=("PNG", "JPEG")) as opened:
-        width, height = opened.size
-        # Pillow refuses what is twice as large, and only warns of this.
-        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-            raise UnusableFileError(
-                f"image {path} is of {height} x {width} pixels, more than the "
-                f"{Image.MAX_IMAGE_PIXELS:,} beyond which Pillow takes a picture for a "
-                "decompression bomb; shrink it first"
-            )
-        opened.load()
-        return _picture_array(ImageOps.exif_transpose(opened), path)
-
-
-def _picture_array(image: PillowImage, path: Path) -> NDArray[Any]:
-    if image.mode == "P" or "transparency" in image.info:
-        image = image.convert("RGBA")
-    if image.mode == "1":
-        image = image.convert("L")
-    pixels = np.asarray(image)
-    if image.mode in ("RGBA", "LA"):
-        if pixels[..., -1].min() < 255:
-            raise UnusableFileError(
-                f"image {path} is transparent in places, so its colours depend on a background; "
-                "flatten it first"
-            )
-        pixels = pixels[..., :-1]
-    elif image.mode == "I" or image.mode.startswith("I;16"):
-        # Pillow has shown PNGs of 16 bits a pixel under both modes.
-        pixels = pixels.astype(np.uint16)
-    elif image.mode not in ("L", "RGB"):
-        raise UnusableFileError(
-            f"image {path} is of the colour mode {image.mode}; expected grey or RGB, so convert it "
-            "first"
-        )
-    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+def _unique_names(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Name each of different files by the last parts of its path, as many as tell it apart."""
+    parts = [Path(os.path.abspath(path)).parts for path in paths]
+    taken = [1] * len(paths)
+    while True:
+        names = [printable("/".join(one[-n:])) for one, n in zip(parts, taken, strict=True)]
+        counts = Counter(names)
+        longer = [
+            min(n + 1, len(one)) if counts[name] > 1 else n
+            for one, n, name in zip(parts, taken, names, strict=True)
+        ]
+        if longer == taken:
+            return tuple(names)
+        taken = longer
 
 
 def _read_array(path: Path, key: str | None, usual_keys: Sequence[str]) -> Images:

@@ -38,6 +38,8 @@ class SwitchedAnalyzer(AnalyzerBase):
         Which neurons a map is of.
     memory_budget : int
         In bytes, how much the arrays of one call may take beyond its results.
+    smooth_activations : {None, "ratio"}
+        As for `SwitchedNetwork`.
     disable_model_checks : bool
         As iNNvestigate has it: skips the checks that were added by `_add_model_check`. A model that
         cannot be read at all is refused in any case.
@@ -61,6 +63,7 @@ class SwitchedAnalyzer(AnalyzerBase):
         *,
         neuron_selection_mode: str = "max_activation",
         memory_budget: int = 512 * 2**20,
+        smooth_activations: str | None = None,
         disable_model_checks: bool = False,
     ) -> None:
         checked_choice("neuron_selection_mode", neuron_selection_mode, NEURON_SELECTION_MODES)
@@ -70,7 +73,10 @@ class SwitchedAnalyzer(AnalyzerBase):
         self._disable_model_checks = disable_model_checks
         self._model_checks: list[dict[str, Any]] = []
         self._model_check_done = False
-        self.network = SwitchedNetwork(model, memory_budget=memory_budget)
+        self._smooth_activations = smooth_activations
+        self.network = SwitchedNetwork(
+            model, memory_budget=memory_budget, smooth_activations=smooth_activations
+        )
 
     @abstractmethod
     def analyze(self, X: Any, neuron_selection: Any = None) -> Any:
@@ -151,6 +157,7 @@ class SwitchedAnalyzer(AnalyzerBase):
             "disable_model_checks": self._disable_model_checks,
             "neuron_selection_mode": self._neuron_selection_mode,
             "memory_budget": self.network.memory_budget,
+            "smooth_activations": self._smooth_activations,
         }
 
     @classmethod

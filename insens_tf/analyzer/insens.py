@@ -47,6 +47,8 @@ class InsensAnalyzer(SwitchedAnalyzer):
         There is nothing to select: a map sums over all neurons of the layer that are in `state`.
     memory_budget : int
         In bytes, how much the arrays of one call may take beyond its results.
+    smooth_activations : {None, "ratio"}
+        As for `SwitchedNetwork`.
     progress : bool
         Whether to show a progress bar where an analysis takes longer.
     disable_model_checks : bool
@@ -81,6 +83,7 @@ class InsensAnalyzer(SwitchedAnalyzer):
         sensitivity: str = "centre",
         neuron_selection_mode: str = "all",
         memory_budget: int = 512 * 2**20,
+        smooth_activations: str | None = None,
         progress: bool = True,
         disable_model_checks: bool = False,
     ) -> None:
@@ -94,6 +97,7 @@ class InsensAnalyzer(SwitchedAnalyzer):
             model,
             neuron_selection_mode=neuron_selection_mode,
             memory_budget=memory_budget,
+            smooth_activations=smooth_activations,
             disable_model_checks=disable_model_checks,
         )
         if not self.network.layers:

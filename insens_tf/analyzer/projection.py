@@ -38,6 +38,8 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
         "index": those named at `analyze`. "all": every neuron, each with a map of its own.
     memory_budget : int
         In bytes, how much the arrays of one call may take.
+    smooth_activations : {None, "ratio"}
+        As for `SwitchedNetwork`.
     disable_model_checks : bool
         As iNNvestigate has it. A model that cannot be read is refused in any case.
 
@@ -65,12 +67,14 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
         layer: Any = None,
         neuron_selection_mode: str = "max_activation",
         memory_budget: int = 512 * 2**20,
+        smooth_activations: str | None = None,
         disable_model_checks: bool = False,
     ) -> None:
         super().__init__(
             model,
             neuron_selection_mode=neuron_selection_mode,
             memory_budget=memory_budget,
+            smooth_activations=smooth_activations,
             disable_model_checks=disable_model_checks,
         )
         found = self.network.output if layer is None else self._layers(layer, output=True)

@@ -6,33 +6,42 @@ a model is loaded, so that a wrong path is reported at once.
 """
 
 from insens_tf.files.arrays import Parts, npz_names, read_npy, read_npz, write_npz
-from insens_tf.files.errors import UnusableFileError, one_line
+from insens_tf.files.errors import UnusableFileError, one_line, printable
 from insens_tf.files.images import Images, check_image_paths, read_images
 from insens_tf.files.inputs import ModelInputs, fit_to_model, scale_names
 from insens_tf.files.models import begins_with_scaling, check_model_path, load_model, refuse_code
-from insens_tf.files.results import results_folder, whole_file
+from insens_tf.files.pictures import PICTURE_FORMS
+from insens_tf.files.results import check_writable, results_folder, whole_file
+from insens_tf.files.stored_models import StoredModel, stored_model
 from insens_tf.files.unfinished import (
     UnfinishedResults,
     check_resumable,
     fingerprints,
+    order_fingerprint,
     resumable_results,
+    unfinished_folder,
 )
 
 __all__ = [
+    "PICTURE_FORMS",
     "Images",
     "ModelInputs",
     "Parts",
+    "StoredModel",
     "UnfinishedResults",
     "UnusableFileError",
     "begins_with_scaling",
     "check_image_paths",
     "check_model_path",
     "check_resumable",
+    "check_writable",
     "fingerprints",
     "fit_to_model",
     "load_model",
     "npz_names",
     "one_line",
+    "order_fingerprint",
+    "printable",
     "read_images",
     "read_npy",
     "read_npz",
@@ -40,6 +49,8 @@ __all__ = [
     "results_folder",
     "resumable_results",
     "scale_names",
+    "stored_model",
+    "unfinished_folder",
     "whole_file",
     "write_npz",
 ]

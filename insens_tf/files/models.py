@@ -22,7 +22,13 @@ from typing import Any
 from insens_tf.files.arrays import check_archive
 from insens_tf.files.errors import UnusableFileError, neighbours, one_line, reading
 
-__all__ = ["begins_with_scaling", "check_model_path", "load_model", "refuse_code"]
+__all__ = [
+    "begins_with_scaling",
+    "check_model_path",
+    "load_model",
+    "refuse_code",
+    "stored_config",
+]
 
 _MODEL_ENDINGS = (".keras", ".h5", ".hdf5")
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -132,7 +138,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     if path.is_dir():
         return _from_saved_model(path)
     with reading(path, "model"):
-        refuse_code(path, _stored_config(path))
+        refuse_code(path, stored_config(path))
 
     from insens_tf.keras_versions import first_that_can
 
@@ -204,7 +210,7 @@ def _is_keras_archive(path: Path) -> bool:
     return path.suffix == ".keras" and zipfile.is_zipfile(path)
 
 
-def _stored_config(path: Path) -> Any:
+def stored_config(path: Path) -> Any:
     """Give the configuration in a model file, which refers to no other file."""
     import h5py
 

@@ -15,6 +15,7 @@ from insens_tf.files.errors import UnusableFileError, writing
 
 __all__ = [
     "check_results_path",
+    "check_writable",
     "created_parents",
     "put_in_place",
     "results_folder",
@@ -95,7 +96,8 @@ def put_in_place(
 ) -> None:
     """Give a filled folder its record and the name `path`, in place of earlier results."""
     text = json.dumps(record, indent=2, ensure_ascii=False)
-    (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
+    # What is no UTF-8, the name of a file, becomes the escape that JSON has for it.
+    (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     check_results_path(path, replace=replace)
     earlier = sibling(path)
     if path.exists():
@@ -125,6 +127,17 @@ def check_results_path(path: Path, *, replace: bool = False) -> None:
             f"results folder {path} holds earlier results; name another, or --overwrite replaces "
             "them"
         )
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise `UnusableFileError` unless a folder can be created at `path`, and create none."""
+    # What a link points at is written, and the link stays.
+    path = Path(os.path.realpath(path))
+    above = next(parent for parent in path.parents if os.path.lexists(parent))
+    temporary = above / sibling(path).name
+    with writing(path):
+        temporary.mkdir()
+        temporary.rmdir()
 
 
 def sibling(path: Path) -> Path:

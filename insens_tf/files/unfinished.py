@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +30,14 @@ from insens_tf.files.results import (
     whole_file,
 )
 
-__all__ = ["UnfinishedResults", "check_resumable", "fingerprints", "resumable_results"]
+__all__ = [
+    "UnfinishedResults",
+    "check_resumable",
+    "fingerprints",
+    "order_fingerprint",
+    "resumable_results",
+    "unfinished_folder",
+]
 
 _SETTINGS = "settings.json"
 _RESULTS = "results"
@@ -142,6 +149,11 @@ def check_resumable(
     check_results_path(path, replace=replace)
 
 
+def unfinished_folder(path: str | os.PathLike[str]) -> Path:
+    """Return where results that are not finished are kept, whether there are any or not."""
+    return _places(path)[1] / _RESULTS
+
+
 def _places(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     # What a link points at is written, and the link stays.
     path = Path(os.path.realpath(path))
@@ -174,12 +186,18 @@ def fingerprints(what: str, *paths: str | os.PathLike[str]) -> dict[str, str]:
             digest = hashlib.sha256()
             files = sorted(one for one in path.rglob("*") if one.is_file())
             for file in files if path.is_dir() else [path]:
-                digest.update(f"{file.relative_to(path)}\n{file.stat().st_size}\n".encode())
+                digest.update(os.fsencode(f"{file.relative_to(path)}\n{file.stat().st_size}\n"))
                 with file.open("rb") as stream:
                     while block := stream.read(2**20):
                         digest.update(block)
         found[f"{what} {path}"] = f"sha256:{digest.hexdigest()}"
     return found
+
+
+def order_fingerprint(paths: Sequence[str | os.PathLike[str]]) -> str:
+    """Return what tells an order of paths from others, for the settings."""
+    digest = hashlib.sha256(b"\0".join(os.fsencode(path) for path in paths))
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _begin(working: Path, settings: Mapping[str, str]) -> None:

@@ -14,11 +14,13 @@ import pytest
 from PIL import Image
 from tensorflow import keras
 
+from insens_tf.cli import sanity
 from insens_tf.evaluation import CHECKS, CORRELATIONS, RandomisationCheck, randomisation_check
 from insens_tf.innvestigate_contract import WHY_MISSING
 from tests.conftest import needs_innvestigate
 
 SIDE = 8
+pytestmark = pytest.mark.xdist_group("sanity")  # making the model and its files takes long
 FILES = ["correlations.csv", "correlations.png", "run.json", "summary.csv"]
 
 
@@ -53,8 +55,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     model.set_weights([generator.standard_normal(w.shape) / 2 for w in model.get_weights()])
     model.save(folder / "model.keras")
     images = generator.integers(0, 256, (3, SIDE, SIDE), np.uint8)
-    # More than a batch of those that are counted over.
-    training = generator.integers(0, 256, (300, SIDE, SIDE), np.uint8)
+    training = generator.integers(0, 256, (30, SIDE, SIDE), np.uint8)
     np.savez(folder / "images.npz", x_test=images, x_train=training)
     x, x_train = (
         one[..., np.newaxis].astype(np.float32) / np.float32(255) for one in (images, training)
@@ -88,21 +89,26 @@ def assert_written(out: Path, expected: dict[str, list[RandomisationCheck]]) -> 
                     assert np.array_equal(found, correlations[step], equal_nan=True)
                     row = summary[key]
                     assert (row["images"], int(row["defined"])) == ("3", np.isfinite(found).sum())
-                    assert float(row["mean"]) == check.mean(kind)[step]
-                    assert float(row["variance"]) == check.variance(kind)[step]
+                    # Where none is defined, both are NaN.
+                    moments = [check.mean(kind)[step], check.variance(kind)[step]]
+                    written = [float(row[name]) for name in ("mean", "variance")]
+                    assert np.array_equal(written, moments, equal_nan=True)
                     number += 1
     assert (len(summary), values) == (number, {})
     assert np.asarray(Image.open(out / "correlations.png")).std() > 0
 
 
-def test_it_writes_what_the_library_gives(given: Given, call: Any, tmp_path: Path) -> None:
+def test_it_writes_what_the_library_gives(
+    given: Given, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sanity, "_BATCH", 20)  # the training images are more than one
     out = tmp_path / "results"
     done = call(
-        *("sanity", *given.paths, "--methods", "switched.weights, insens", "--layer", "conv"),
-        *("--layer", "-1", "--frequency-from", given.paths[1], "--seed", "5", "--out", str(out)),
+        *("sanity", *given.paths, "--methods", "switched.weights, insens", "--layer", "-1"),
+        *("--frequency-from", given.paths[1], "--seed", "5", "--out", str(out)),
     )
     assert (done.code, done.err) == (0, "")
-    assert re.search(r"Read 300 images .* \(x_train\)", done.out)
+    assert re.search(r"Read 30 images .* \(x_train\)", done.out)
     assert done.out.splitlines()[-1] == (
         f"Wrote correlations.csv, summary.csv and correlations.png to {out}."
     )
@@ -121,7 +127,6 @@ def test_it_writes_what_the_library_gives(given: Given, call: Any, tmp_path: Pat
 
     expected = {
         "switched.weights": checks("switched.weights"),
-        "insens/conv": checks("insens", layer="conv"),
         "insens/dense": checks("insens", layer="dense"),
     }
     assert_written(out, expected)
@@ -158,32 +163,29 @@ def test_without_frequencies_it_is_said_once(given: Given, call: Any, tmp_path: 
 @needs_innvestigate
 def test_innvestigates_methods(given: Given, call: Any, tmp_path: Path) -> None:
     out = tmp_path / "results"
-    done = call("sanity", *given.paths, "--methods", "gradient,smoothgrad", "--out", str(out))
+    methods = ("--methods", "smoothgrad", "--check", "independent")
+    done = call("sanity", *given.paths, *methods, "--out", str(out))
     assert (done.code, done.err) == (0, "")
-    settings: dict[str, dict[str, Any]] = {"gradient": {}, "smoothgrad": {"seed": 0}}
-    expected = {
-        name: [
-            randomisation_check(given.model, given.x, name, check=check, arguments=arguments)
-            for check in CHECKS
-        ]
-        for name, arguments in settings.items()
-    }
-    assert_written(out, expected)
+    check = randomisation_check(
+        *(given.model, given.x, "smoothgrad"), check="independent", arguments={"seed": 0}
+    )
+    assert_written(out, {"smoothgrad": [check]})
 
 
 @pytest.mark.skipif(WHY_MISSING is None, reason="iNNvestigate is there")
 def test_without_innvestigate_its_methods_are_left_out(
     given: Given, call: Any, tmp_path: Path
 ) -> None:
-    arguments = "sanity", *given.paths, "--methods", "gradient,insens", "--out", str(tmp_path / "o")
-    refused = call(*arguments)
+    arguments = ("sanity", *given.paths, "--check", "independent", "--out", str(tmp_path / "o"))
+    refused = call(*arguments, "--methods", "deep_taylor")
     assert refused.code == 1
-    assert re.search(r"method gradient: iNNvestigate.*--skip-failing leaves it out", refused.err)
+    assert re.search("none of the methods can be checked; deep_taylor: iNNvestigate", refused.err)
     assert os.listdir(tmp_path) == []
-    done = call(*arguments, "--skip-failing")
-    assert done.code == 0
-    assert re.match("insens-tf: left out gradient: iNNvestigate", done.err)
-    assert {row["method"] for row in rows_of(tmp_path / "o" / "summary.csv")} == {"insens/dense"}
+    done = call(*arguments, "--methods", "deep_taylor,gradient,lrp.z,insens")
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert re.match("insens-tf: left out deep_taylor, lrp.z: iNNvestigate", done.err)
+    methods = {row["method"] for row in rows_of(tmp_path / "o" / "summary.csv")}
+    assert methods == {"gradient", "insens/dense"}
 
 
 def test_help_has_examples(call: Any) -> None:
@@ -195,7 +197,7 @@ def test_help_has_examples(call: Any) -> None:
 MISTAKES = {
     "a layer and no insens": (["--methods", "switched.weights", "--layer", "0"], "are for insens"),
     "no such method": (["--methods", "insen"], "no such method, did you mean insens"),
-    "no such layer": (["--methods", "insens", "--layer", "dens"], "'dens'.*'conv'.*'dense'"),
+    "no such layer": (["--methods", "insens", "--layer", "dens"], "dens: .*mean dense.*conv"),
     "no such check": (["--check", "both"], "'both' is not one of 'cascading', 'independent'"),
     "a frequency of one network": (
         ["--methods", "insens", "--frequency-from", "{folder}/frequency.npz"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -206,7 +207,8 @@ def test_fingerprints_tell_contents_apart(tmp_path: Path) -> None:
 
 # --- insens-tf analyze --------------------------------------------------------------------------
 
-SIDE, IMAGES = 5, 130
+SIDE, IMAGES, IMAGES_OF_A_BLOCK = 5, 30, 20
+of_one_folder = pytest.mark.xdist_group("resuming")  # making it takes a second or two
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +229,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.set_weights([generator.normal(size=w.shape) for w in model.get_weights()])
     model.save(folder / "model.keras")
     images = generator.integers(0, 256, (IMAGES, SIDE, SIDE), dtype=np.uint8)
-    np.savez(folder / "images.npz", x_test=images, x_train=images[::-1][:60])
+    training = generator.integers(0, 256, (60, SIDE, SIDE), dtype=np.uint8)
+    np.savez(folder / "images.npz", x_test=images, x_train=training)
     return folder
 
 
@@ -242,6 +245,7 @@ def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     """Run a command inside this process: its exit code, its output and its errors."""
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(drawing, "write_overviews", lambda *_, **__: None)  # they take long
+    monkeypatch.setattr(analyze, "_IMAGES_OF_A_BLOCK", IMAGES_OF_A_BLOCK)
 
     def run_here(*words: str) -> tuple[int, str, str]:
         capfd.readouterr()
@@ -279,17 +283,19 @@ def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
         patched.setattr(drawing, "write_overviews", lambda *_, **__: None)
+        patched.setattr(analyze, "_IMAGES_OF_A_BLOCK", IMAGES_OF_A_BLOCK)
         assert cli.main(arguments(folder, out)) == 0
     signal.signal(signal.SIGTERM, handler)
     return out
 
 
+@of_one_folder
 def test_blocks_give_what_the_oracle_has(folder: Path, whole: Path) -> None:
     arrays = arrays_of(whole)
     model = keras.models.load_model(folder / "model.keras")
     with np.load(folder / "images.npz") as stored:
         images, training = (stored[name][..., np.newaxis] for name in ("x_test", "x_train"))
-    chosen = [0, 99, 100, 129]  # at the edges of the blocks
+    chosen = [0, 19, 20, 29]  # at the edges of the blocks
     x = images.astype(np.float32) / np.float32(255)
     assert np.array_equal(arrays["x"], x)
     oracle = Oracle(model)
@@ -302,12 +308,22 @@ def test_blocks_give_what_the_oracle_has(folder: Path, whole: Path) -> None:
     assert arrays["names"].tolist() == [f"image {i}" for i in range(IMAGES)]
 
 
+PROGRAM = f"""
+import sys
+from insens_tf.cli import analyze, main
+analyze._IMAGES_OF_A_BLOCK = {IMAGES_OF_A_BLOCK}
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow  # test_work_ends_wherever_and_goes_on does it without a process
+@of_one_folder
 def test_a_killed_process_is_continued(
     call: Any, folder: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "results"
     process = subprocess.Popen(
-        [sys.executable, "-m", "insens_tf.cli", *arguments(folder, out)],
+        [sys.executable, "-c", PROGRAM, *arguments(folder, out)],
         env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).absolute().parents[2])},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -323,11 +339,12 @@ def test_a_killed_process_is_continued(
     code, said, _ = call(*arguments(folder, out))
     assert code == 0
     assert "The activation frequency over 60 samples was known already." in said
-    assert f"Continuing: 100 of {IMAGES} images were done before." in said
+    assert f"Continuing: {IMAGES_OF_A_BLOCK} of {IMAGES} images were done before." in said
     assert os.listdir(tmp_path) == ["results"]
     assert_same_results(out, whole)
 
 
+@of_one_folder
 def test_work_ends_wherever_and_goes_on(
     call: Any, folder: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,7 +368,7 @@ def test_work_ends_wherever_and_goes_on(
         return code, err
 
     full = OSError(28, "No space left on device")
-    code, err = end(drawing, "write_heatmap", 150, full)
+    code, err = end(drawing, "write_heatmap", 30, full)
     assert code == 1
     assert "cannot be written: No space left on device; what is done is kept" in err
     code, err = end(UnfinishedResults, "keep", 1, KeyboardInterrupt())
@@ -365,6 +382,7 @@ def test_work_ends_wherever_and_goes_on(
     assert_same_results(out, whole)
 
 
+@of_one_folder
 def test_a_rerun_that_differs_says_in_what(
     call: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,12 +415,65 @@ def test_a_rerun_that_differs_says_in_what(
     assert len(arrays_of(out)["x"]) == 3
 
 
-def test_bad_images_stop_the_work_or_are_left_out(call: Any, folder: Path, tmp_path: Path) -> None:
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for i in range(4):
+def save_pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for i in range(count):
         pixels = np.random.default_rng(i).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
-        Image.fromarray(pixels).save(pictures / f"{i}.png")
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return folder
+
+
+@of_one_folder
+def test_other_images_or_another_order_are_not_taken_for_the_same(
+    call: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = save_pictures(tmp_path / "pictures", 3)
+    first, second, third = (str(pictures / f"{i}.png") for i in range(3))
+    out = tmp_path / "results"
+    frequency = tmp_path / "frequency.npz"
+    training = np.random.default_rng(0).integers(0, 256, (2, 9, SIDE, SIDE), dtype=np.uint8)
+    np.savez(frequency, x_train=training[0])
+
+    def words(*images: str, data: Path = frequency) -> list[str]:
+        model = str(folder / "model.keras")
+        options = ["--layer", "dense", "--frequency-from", str(data), "--out", str(out)]
+        return ["analyze", model, *images, *options]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_npz", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        assert call(*words(first, second))[0] == 130
+
+    def assert_refused(message: str, *images: str, **options: Any) -> None:
+        code, _, err = call(*words(*images, **options))
+        assert code == 1
+        assert re.search(message, err), err
+        assert not out.exists()
+
+    assert_refused("begun differently: the order of the images has changed;", second, first)
+    assert_refused(r"0\.png is given twice", first, second, first)
+    assert_refused(r"image .*2\.png is new", first, second, third)
+    assert_refused(r"image .*1\.png is gone", first)
+    assert_refused(r"image .*2\.png is new; .*image .*1\.png is gone", first, third)
+    Path(second).rename(pictures / "renamed.png")
+    assert_refused(r"renamed\.png is new; .*1\.png is gone", first, str(pictures / "renamed.png"))
+    (pictures / "renamed.png").rename(second)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    np.savez(elsewhere / "frequency.npz", x_train=training[1])
+    message = r"elsewhere/frequency\.npz is new; .*data .*frequency\.npz is gone"
+    assert_refused(message, first, second, data=elsewhere / "frequency.npz")
+    kept = frequency.read_bytes()
+    np.savez(frequency, x_train=training[1])
+    assert_refused(r"data .*frequency\.npz has changed", first, second)
+    frequency.write_bytes(kept)
+    code, said, _ = call(*words(first, second))
+    assert (code, "Continuing: 2 of 2 images" in said) == (0, True)
+    assert arrays_of(out)["names"].tolist() == ["0.png", "1.png"]
+
+
+@of_one_folder
+def test_bad_images_stop_the_work_or_are_left_out(call: Any, folder: Path, tmp_path: Path) -> None:
+    pictures = save_pictures(tmp_path / "pictures", 4)
     good = (pictures / "1.png").read_bytes()
     (pictures / "1.png").write_bytes(good[: len(good) // 2])
     out = tmp_path / "results"

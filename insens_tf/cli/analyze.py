@@ -17,20 +17,22 @@ from insens_tf.cli.drawing import (
     Column,
     Drawing,
     count_of_heatmaps,
-    insens_column,
+    insens_columns,
 )
-from insens_tf.cli.frequency import check_frequency_options, frequency_of
-from insens_tf.cli.messages import said_in_one_line, shows_progress
+from insens_tf.cli.frequency import GivenFrequency, check_frequency_options
+from insens_tf.cli.messages import CommandError, said_in_one_line, shows_progress
 from insens_tf.cli.options import (
     channels_option,
     examples,
     first_option,
     frequency_options,
     image_options,
+    layer_help,
+    model_options,
     out_option,
     overwrite_option,
 )
-from insens_tf.cli.reading import layer_names, read_inputs, read_network
+from insens_tf.cli.reading import GivenInputs, check_layers, chosen_layers, read_network
 from insens_tf.cli.results import record_of
 
 __all__ = ["analyze"]
@@ -50,15 +52,14 @@ _PATIENCE_IN_SECONDS = 2.0
         "analyze model.keras a.png b.png --frequency-from maps/frequency.npz --out more",
     ),
 )
-@click.argument("model")
+@model_options
 @click.argument("images", nargs=-1, required=True)
 @click.option(
     "--layer",
-    "chosen_layers",
+    "layer_texts",
     multiple=True,
     metavar="NAME|INDEX",
-    help="A hidden layer, by name or by index (see insens-tf layers); repeat it for several. "
-    "Without it: every hidden layer.",
+    help=f"{layer_help('A hidden layer')}; repeat it for several. Without it: every hidden layer.",
 )
 @frequency_options
 @out_option
@@ -92,7 +93,7 @@ _PATIENCE_IN_SECONDS = 2.0
 def analyze(
     model: str,
     images: tuple[str, ...],
-    chosen_layers: tuple[str, ...],
+    layer_texts: tuple[str, ...],
     frequency_from: str | None,
     frequency_key: str | None,
     out: str,
@@ -112,7 +113,7 @@ def analyze(
     What is done is kept in DIR.unfinished as it comes: ended at any moment, the same command
     continues, and the results are the same.
     """
-    model_path = files.check_model_path(model)
+    stored = files.stored_model(model)
     files.check_image_paths(images)
     check_frequency_options(frequency_from, frequency_key)
     record = record_of(
@@ -126,25 +127,32 @@ def analyze(
         sensitivity=sensitivity,
     )
     files.check_resumable(out, replace=overwrite)
-    network = read_network(model_path)
-    names = layer_names(network, chosen_layers) or [layer.name for layer in network.layers]
+    files.check_writable(out)
+    check_layers(stored, layer_texts)
+    given = GivenInputs(stored, images, options, drawn=True)
+    earlier = None if restart else files.unfinished_folder(out)
+    given_frequency = GivenFrequency(stored, frequency_from, frequency_key, options, earlier)
+    network = read_network(stored.path, options)
+    layers = chosen_layers(network, layer_texts) or list(network.layers)
+    if not layers:
+        raise CommandError(
+            f"model {model}: expected a hidden layer (one that a ReLU follows), found none, so "
+            "that no neuron can be inactive"
+        )
+    names = [layer.name for layer in layers]
     record["layers"] = names
-    inputs = read_inputs(network.model, images, options)
-    inputs.as_pictures(inputs[:1])  # refused now, not after the work
+    inputs = given.of(network.model)
     record["left_out"] = inputs.left_out
     settings = _settings({**record, "channels": channels})
     with files.resumable_results(
         out, record, settings, replace=overwrite, restart=restart
     ) as unfinished:
         (unfinished.folder / "heatmaps").mkdir(exist_ok=True)
-        with said_in_one_line():
-            source = (frequency_from, frequency_key)
-            frequency = frequency_of(unfinished.folder, network, names, source, options)
-        layers = {layer.name: layer for layer in network.layers}
-        columns = {name: insens_column(layers[name]) for name in names}
+        frequency = given_frequency.of(unfinished.folder, network, layers)
+        columns = insens_columns(layers)
         drawing = Drawing(unfinished.folder, inputs, channels)
         for rows in _blocks(unfinished, inputs, len(columns)):
-            with said_in_one_line():
+            with said_in_one_line("take fewer layers with --layer" if len(names) > 1 else ""):
                 omegas = network.insens(
                     inputs[rows],
                     names,
@@ -165,12 +173,14 @@ def _settings(record: Mapping[str, Any]) -> dict[str, str]:
     model, images, frequency = (record[name] for name in ("model", "images", "frequency_from"))
     apart = ("program", "version", "model", "images", "frequency_from", "left_out")
     packages = ("numpy", "tensorflow", "keras")
+    paths = files.check_image_paths(images)
     return {
         **{name: json.dumps(value) for name, value in record.items() if name not in apart},
         "insens_tf": record["version"],
         **{name: import_module(name).__version__ for name in packages},
         **files.fingerprints("model", model),
-        **files.fingerprints("image", *files.check_image_paths(images)),
+        **files.fingerprints("image", *paths),
+        "the order of the images": files.order_fingerprint(paths),
         **(files.fingerprints("data", *files.check_image_paths([frequency])) if frequency else {}),
     }
 

@@ -6,26 +6,24 @@ import difflib
 import sys
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from insens_tf import files
-from insens_tf.cli.messages import CommandError
-from insens_tf.methods import METHODS
+from insens_tf.cli.messages import CommandError, in_command_line_words
+from insens_tf.cli.options import layer_help
+from insens_tf.methods import METHODS, OURS
 
 __all__ = [
+    "LeftOut",
     "arguments_of",
     "check_insens_options",
     "insens_layer_option",
-    "leaving_out",
     "method_names",
     "methods_option",
-    "skip_failing_option",
-    "some_left",
+    "stand_in",
 ]
-
-_Some = TypeVar("_Some", bound=Sized)
 
 # lrp.epsilon stands for LRP: the paper says no more than that it is iNNvestigate's.
 _METHODS_OF_THE_PAPER = (
@@ -40,16 +38,11 @@ _NOISY_METHODS = ("random", "smoothgrad")
 
 insens_layer_option = click.option(
     "--layer",
-    "chosen_layers",
+    "layer_texts",
     multiple=True,
     metavar="NAME|INDEX",
-    help="A hidden layer for insens, by name or by index (see insens-tf layers); repeat it for "
-    "several. Without it: the last one, as in the paper's comparison.",
-)
-skip_failing_option = click.option(
-    "--skip-failing",
-    is_flag=True,
-    help="Leave out, and name, methods that cannot be used on this model, instead of ending.",
+    help=f"{layer_help('A hidden layer for insens')}; repeat it for several. Without it: the last "
+    "one, as in the paper's comparison.",
 )
 
 
@@ -61,25 +54,27 @@ def methods_option(which: str, of_the_paper: str = "") -> Callable[[Any], Any]:
         multiple=True,
         metavar="NAME,...",
         help=f"{which}; repeat the option or separate them by commas (see insens-tf methods). "
-        f"Without it those of the paper: {', '.join(_METHODS_OF_THE_PAPER)}{of_the_paper}.",
+        f"Without it those of the paper: {', '.join(_METHODS_OF_THE_PAPER)}{of_the_paper}. What "
+        "cannot be used on the model, or is iNNvestigate's where that cannot be imported, is left "
+        "out, and said.",
     )
 
 
 def check_insens_options(
     names: Sequence[str],
     what_is_done: str,
-    chosen_layers: Sequence[str],
+    layer_texts: Sequence[str],
     frequency_from: str | None,
     frequency_key: str | None,
 ) -> None:
     """Refuse options that are for insens where it is not among the methods."""
-    if "insens" not in names and (chosen_layers or frequency_from or frequency_key):
+    if "insens" not in names and (layer_texts or frequency_from or frequency_key):
         raise click.UsageError(
             f"--layer and --frequency-from are for insens, which is not {what_is_done}"
         )
 
 
-def method_names(texts: Sequence[str], skip_failing: bool) -> list[str]:
+def method_names(texts: Sequence[str]) -> list[str]:
     """Read --methods, which each may name several; without it, those of the paper."""
     names = [name.strip() for text in texts for name in text.split(",")] or _METHODS_OF_THE_PAPER
     for name in names:
@@ -90,43 +85,64 @@ def method_names(texts: Sequence[str], skip_failing: bool) -> list[str]:
                 f"--methods {name or repr(name)}: no such method{meant} insens-tf methods lists "
                 "those there are"
             )
-    found = []
-    for name in dict.fromkeys(names):
         if METHODS[name].needs:
             needs = " and ".join(METHODS[name].needs)
-            reason = f"it needs {needs}, which only insens_tf.create_analyzer in Python takes"
-            _leave_out(name, reason, skip_failing)
-        else:
-            found.append(name)
-    return some_left(found)
+            raise CommandError(
+                f"--methods {name}: it needs {needs}, which only insens_tf.create_analyzer in "
+                "Python takes"
+            )
+    return list(dict.fromkeys(names))
 
 
-def arguments_of(name: str) -> dict[str, int]:
+def stand_in(name: str, smooth_activations: str | None) -> str:
+    """Give the method that computes what another does, where that cannot be had.
+
+    Without iNNvestigate a ReLU network's gradient is its output's switched weights.
+    """
+    from insens_tf.innvestigate_contract import WHY_MISSING
+
+    if name == "gradient" and WHY_MISSING is not None and smooth_activations is None:
+        return "switched.weights"
+    return name
+
+
+def arguments_of(name: str, smooth_activations: str | None) -> dict[str, Any]:
     """Give the arguments that a method's analyzer is created with."""
+    if name in OURS:
+        return {"smooth_activations": smooth_activations}
     return {"seed": 0} if name in _NOISY_METHODS else {}
 
 
-@contextmanager
-def leaving_out(name: str, skip_failing: bool) -> Iterator[None]:
-    """Leave a method out, or end, if it cannot be used on the model or on this machine."""
-    from insens_tf.errors import InnvestigateMissingError
-    from insens_tf.innvestigate_contract import NotAnalyzeableModelException
+class LeftOut:
+    """Methods that cannot be used on the model or on this machine, and why.
 
-    try:
-        yield
-    except (NotAnalyzeableModelException, InnvestigateMissingError) as error:
-        _leave_out(name, error, skip_failing)
+    Attributes
+    ----------
+    reasons : dict of str to str
+        By method.
+    """
 
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
 
-def some_left(methods: _Some) -> _Some:
-    """Give the methods back, unless none of them is left."""
-    if not methods:
-        raise CommandError("no method is left to draw")
-    return methods
+    @contextmanager
+    def unless_usable(self, name: str) -> Iterator[None]:
+        """Leave a method out if it cannot be used."""
+        from insens_tf.errors import InnvestigateMissingError
+        from insens_tf.innvestigate_contract import NotAnalyzeableModelException
 
+        try:
+            yield
+        except (NotAnalyzeableModelException, InnvestigateMissingError) as error:
+            self.reasons[name] = in_command_line_words(files.one_line(error, 800)).rstrip(".")
 
-def _leave_out(name: str, reason: object, skip_failing: bool) -> None:
-    reason = files.one_line(reason, 800).rstrip(".")
-    if not skip_failing:
-        raise CommandError(f"method {name}: {reason}; --skip-failing leaves it out")
-    print(f"insens-tf: left out {name}: {reason}", file=sys.stderr)
+    def say(self, left: Sized, what_is_done: str) -> None:
+        """Say which methods are left out, a line a reason; end where no method is left."""
+        names_of: dict[str, list[str]] = {}
+        for name, reason in self.reasons.items():
+            names_of.setdefault(reason, []).append(name)
+        said = [f"{', '.join(names)}: {reason}" for reason, names in names_of.items()]
+        if not left:
+            raise CommandError(f"none of the methods can be {what_is_done}; {'; '.join(said)}")
+        for one in said:
+            print(f"insens-tf: left out {one}", file=sys.stderr)

@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 
 from insens_tf import files
 from insens_tf.cli.chosen_methods import (
+    LeftOut,
     arguments_of,
     check_insens_options,
     insens_layer_option,
-    leaving_out,
     method_names,
     methods_option,
-    skip_failing_option,
-    some_left,
+    stand_in,
 )
-from insens_tf.cli.drawing import Column, Drawing, count_of_heatmaps, insens_column, short
-from insens_tf.cli.frequency import check_frequency_options, frequency_of
+from insens_tf.cli.drawing import Column, Drawing, count_of_heatmaps, insens_columns, short
+from insens_tf.cli.frequency import GivenFrequency, check_frequency_options
 from insens_tf.cli.messages import (
     said_in_one_line,
     shows_progress,
@@ -34,19 +33,21 @@ from insens_tf.cli.options import (
     first_option,
     frequency_options,
     image_options,
+    model_options,
     out_option,
     overwrite_option,
 )
 from insens_tf.cli.reading import (
+    GivenInputs,
+    check_layers,
     check_one_input_and_output,
-    layer_names,
+    chosen_layers,
     load_model,
-    read_inputs,
 )
 from insens_tf.cli.results import record_of, results_in
-from insens_tf.methods import BASELINES
 
 if TYPE_CHECKING:
+    from insens_tf.layers import HiddenLayer
     from insens_tf.network import SwitchedNetwork
 
 __all__ = ["compare"]
@@ -58,11 +59,11 @@ _BATCH = 256
     short_help="Draw Insens beside other methods.",
     epilog=examples(
         "compare model.keras digits/ --frequency-from train.npz --out comparison",
-        "compare model.keras seven.png --methods gradient,smoothgrad,insens --layer 0 --out seven",
+        "compare model.keras seven.png --methods gradient,insens --layer conv_1 --out seven",
         "compare model.keras mnist.npz --first 9 --methods lrp.z --methods lrp.flat --out lrp",
     ),
 )
-@click.argument("model")
+@model_options
 @click.argument("images", nargs=-1, required=True)
 @methods_option(
     "Which methods, across the picture in this order",
@@ -70,7 +71,6 @@ _BATCH = 256
 )
 @insens_layer_option
 @frequency_options
-@skip_failing_option
 @out_option
 @image_options
 @first_option
@@ -80,10 +80,9 @@ def compare(
     model: str,
     images: tuple[str, ...],
     chosen_methods: tuple[str, ...],
-    chosen_layers: tuple[str, ...],
+    layer_texts: tuple[str, ...],
     frequency_from: str | None,
     frequency_key: str | None,
-    skip_failing: bool,
     out: str,
     channels: str,
     overwrite: bool,
@@ -97,9 +96,9 @@ def compare(
     overview with the predicted class and its probability: the model's, or the softmax of its
     outputs where these are logits. --scale, --resize and --grayscale hold for DATA too.
     """
-    names = method_names(chosen_methods, skip_failing)
-    check_insens_options(names, "drawn", chosen_layers, frequency_from, frequency_key)
-    model_path = files.check_model_path(model)
+    names = method_names(chosen_methods)
+    check_insens_options(names, "drawn", layer_texts, frequency_from, frequency_key)
+    stored = files.stored_model(model)
     files.check_image_paths(images)
     check_frequency_options(frequency_from, frequency_key)
     record = record_of(
@@ -112,26 +111,35 @@ def compare(
     )
     with results_in(out, record, overwrite) as folder:
         assert folder is not None
-        loaded = load_model(model_path)
-        check_one_input_and_output(loaded, model_path)
-        inputs = read_inputs(loaded, images, options)
-        inputs.as_pictures(inputs[:1])  # refused now, not after the work
-        analyzers = _analyzers(loaded, names, skip_failing)
+        check_layers(stored, layer_texts)
+        given = GivenInputs(stored, images, options, drawn=True)
+        given_frequency = GivenFrequency(stored, frequency_from, frequency_key, options)
+        loaded = load_model(stored.path)
+        from insens_tf.analyzer import SwitchedAnalyzer
+
+        check_one_input_and_output(loaded, stored.path)
+        inputs = given.of(loaded)
+        left_out = LeftOut()
+        analyzers = _analyzers(loaded, names, left_out, options["smooth_activations"])
+        left_out.say(analyzers, "drawn")
         record["methods"] = list(analyzers)
-        layers: list[str] = []
+        record["left_out_methods"] = left_out.reasons
+        layers: list[HiddenLayer] = []
         if "insens" in analyzers:
             insens = analyzers["insens"]
-            layers = layer_names(insens.network, chosen_layers) or [insens.layer.name]
-        record["layers"] = layers
+            layers = chosen_layers(insens.network, layer_texts) or [insens.layer]
+        record["layers"] = [layer.name for layer in layers]
         maps: dict[Column, NDArray[Any]] = {}
         x = inputs[:]
+        fewer = "take fewer images with --first" if len(inputs) > 1 else ""
         for name, analyzer in analyzers.items():
-            with said_in_one_line(), warnings_in_one_line():
+            with said_in_one_line(fewer), warnings_in_one_line():
                 if name == "insens":
-                    source = (frequency_from, frequency_key)
-                    found = _insens(folder, analyzer.network, layers, inputs, source, options)
+                    frequency = given_frequency.of(folder, analyzer.network, layers)
+                    found = _insens(analyzer.network, layers, x, frequency)
                 else:
-                    bar = {"progress": shows_progress()} if name in BASELINES else {}
+                    is_ours = isinstance(analyzer, SwitchedAnalyzer)
+                    bar = {} if is_ours else {"progress": shows_progress()}
                     found = {Column(name, name, name): analyzer.analyze(x, **bar)}
             maps |= found
         predictions = _predictions_of(loaded, inputs)
@@ -140,21 +148,11 @@ def compare(
 
 
 def _insens(
-    folder: Path,
-    network: SwitchedNetwork,
-    names: Sequence[str],
-    inputs: files.ModelInputs,
-    source: tuple[str | None, str | None],
-    options: dict[str, Any],
+    network: SwitchedNetwork, layers: Sequence[HiddenLayer], x: NDArray[Any], frequency: Any
 ) -> dict[Column, NDArray[Any]]:
-    frequency = frequency_of(folder, network, names, source, options)
-    maps = network.insens(inputs[:], list(names), frequency, progress=shows_progress())
-    layers = {layer.name: layer for layer in network.layers}
-    columns = {name: insens_column(layers[name]) for name in names}
-    return {
-        column._replace(file_name=f"insens_{column.file_name}"): maps[name]
-        for name, column in columns.items()
-    }
+    names = [layer.name for layer in layers]
+    maps = network.insens(x, names, frequency, progress=shows_progress())
+    return {column: maps[name] for name, column in insens_columns(layers, "insens_").items()}
 
 
 def _write_maps(
@@ -180,14 +178,18 @@ def _write_maps(
     )
 
 
-def _analyzers(model: Any, names: Sequence[str], skip_failing: bool) -> dict[str, Any]:
+def _analyzers(
+    model: Any, names: Sequence[str], left_out: LeftOut, smooth_activations: str | None
+) -> dict[str, Any]:
     from insens_tf.analyzer import create_analyzer
 
     found = {}
     for name in names:
-        with leaving_out(name, skip_failing):
-            found[name] = create_analyzer(name, model, **arguments_of(name))
-    return some_left(found)
+        method = stand_in(name, smooth_activations)
+        with left_out.unless_usable(name):
+            arguments = arguments_of(method, smooth_activations)
+            found[name] = create_analyzer(method, model, **arguments)
+    return found
 
 
 class _Predictions(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,17 +22,22 @@ __all__ = [
     "Drawing",
     "count_of_heatmaps",
     "heatmap_name",
-    "insens_column",
+    "insens_columns",
+    "part_of_a_file_name",
     "short",
     "write_heatmap",
     "write_overviews",
 ]
 
-# Longer overviews are hard to read and slow to draw; they are continued in further files.
+# Larger overviews are hard to read and slow to draw; they are continued in further files.
 ROWS_OF_AN_OVERVIEW = 20
+_SIDE_OF_AN_OVERVIEW = 6000
+_SIDE_OF_A_CELL = 112
 # Heatmaps of a small image are magnified until they are about so many screen pixels high or wide.
 _SIDE_OF_A_HEATMAP = 224
 _BATCH = 256
+# A file's name is of 255 bytes at most, in some file systems of 143.
+_BYTES_OF_AN_IMAGE, _BYTES_OF_A_LAYER, _BYTES_OF_WHAT = 50, 70, 110
 
 
 class Column(NamedTuple):
@@ -43,10 +48,20 @@ class Column(NamedTuple):
     file_name: str
 
 
-def insens_column(layer: HiddenLayer) -> Column:
-    """Say what the maps of Insens of a layer are called."""
-    name = layer.name
-    return Column(f"insens/{name}", f"Insens {name}", f"{layer.index}_{name}")
+def insens_columns(layers: Iterable[HiddenLayer], prefix: str = "") -> dict[str, Column]:
+    """Say, by the layers' names, what the maps of Insens of layers are called."""
+    columns: dict[str, Column] = {}
+    taken: set[str] = set()
+    for layer in layers:
+        # What is cut, or differs in its case only, is told apart by a number.
+        stem = name = prefix + part_of_a_file_name(layer.name)
+        number = 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.casefold())
+        columns[layer.name] = Column(f"insens/{layer.name}", f"Insens {short(layer.name)}", name)
+    return columns
 
 
 class Drawing:
@@ -130,23 +145,52 @@ def write_overviews(
     *,
     first_row: int = 0,
     all_rows: int | None = None,
+    together: int = 1,
 ) -> None:
-    """Write rows of pictures as one file or, where there are many, as several.
+    """Write rows of pictures as one file or, where there are many or large ones, as several.
 
-    `rows` may be some of `all_rows`, from `first_row`, where an overview begins.
+    `rows` may be some of `all_rows`, from `first_row`, where an overview begins. The first column
+    is that of the inputs, and stands on every overview; of the others, `together` stay side by
+    side.
     """
-    single = (len(rows) if all_rows is None else all_rows) <= ROWS_OF_AN_OVERVIEW
-    for start in range(0, len(rows), ROWS_OF_AN_OVERVIEW):
-        part = slice(start, start + ROWS_OF_AN_OVERVIEW)
-        with said_in_one_line():
-            figure = heatmap.grid(
-                rows[part],
-                row_titles[part],
-                column_titles,
-                cell_titles=None if cell_titles is None else cell_titles[part],
-            )
-        page = (first_row + start) // ROWS_OF_AN_OVERVIEW + 1
-        figure.savefig(folder / ("overview.png" if single else f"overview_{page}.png"))
+    inputs = np.shape(rows[0][0])
+    high, wide = _pictures_of_an_overview(max(inputs[:2]), together)
+    groups = [
+        range(i, min(i + wide, len(column_titles))) for i in range(1, len(column_titles), wide)
+    ]
+    groups = groups or [range(1, 1)]
+    single = (len(rows) if all_rows is None else all_rows) <= high and len(groups) == 1
+    for start in range(0, len(rows), high):
+        part = slice(start, start + high)
+        for i, group in enumerate(groups):
+            columns = [0, *group]
+
+            def of_group(row: Sequence[Any], columns: Sequence[int] = columns) -> list[Any]:
+                return [row[column] for column in columns]
+
+            with said_in_one_line():
+                figure = heatmap.grid(
+                    [of_group(row) for row in rows[part]],
+                    row_titles[part],
+                    of_group(column_titles),
+                    cell_titles=None
+                    if cell_titles is None
+                    else [of_group(row) for row in cell_titles[part]],
+                )
+            page = (first_row + start) // high * len(groups) + i + 1
+            figure.savefig(folder / ("overview.png" if single else f"overview_{page}.png"))
+
+
+def _pictures_of_an_overview(side: int, together: int) -> tuple[int, int]:
+    """Return how many rows, and columns beside the inputs, of pictures of this side it has."""
+    fit = _SIDE_OF_AN_OVERVIEW // max(side, _SIDE_OF_A_CELL)
+    # Blocks of rows are of whole overviews, so that these divide the most that one has.
+    high = next(
+        count
+        for count in range(ROWS_OF_AN_OVERVIEW, 0, -1)
+        if ROWS_OF_AN_OVERVIEW % count == 0 and (count <= fit or count == 1)
+    )
+    return high, max(1, (fit - 1) // together) * together
 
 
 def write_heatmap(path: Path, rgb: NDArray[np.uint8]) -> None:
@@ -160,9 +204,16 @@ def write_heatmap(path: Path, rgb: NDArray[np.uint8]) -> None:
 def heatmap_name(inputs: files.ModelInputs, number: int, what: str) -> str:
     """Name the file of a heatmap; names from elsewhere cannot lead out of its folder."""
     counted = f"{number:0{len(str(len(inputs) - 1))}d}"
-    stem = Path(inputs.names[number]).stem
-    name = counted if stem == f"image {number}" else f"{counted}_{stem[:60]}"
-    return re.sub(r"[^\w.,-]+", "_", f"{name}_{what}.png")
+    stem = inputs.names[number].rpartition(".")[0] or inputs.names[number]
+    of_image = part_of_a_file_name(stem, _BYTES_OF_AN_IMAGE)
+    name = counted if stem == f"image {number}" else f"{counted}_{of_image}"
+    return f"{name}_{part_of_a_file_name(what, _BYTES_OF_WHAT)}.png"
+
+
+def part_of_a_file_name(text: str, most: int = _BYTES_OF_A_LAYER) -> str:
+    """Return what stands for a text in a file's name, of so many bytes at most."""
+    name = re.sub(r"[^\w.,-]+", "_", text)
+    return name.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
 
 def short(name: str) -> str:

@@ -10,25 +10,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from insens_tf import files
-from insens_tf.cli.messages import shows_progress
-from insens_tf.cli.reading import read_inputs
+from insens_tf.cli.messages import CommandError, said_in_one_line, shows_progress
+from insens_tf.cli.reading import GivenInputs, shape_text
+from insens_tf.files.errors import reading
 
 if TYPE_CHECKING:
+    from insens_tf.layers import HiddenLayer
     from insens_tf.network import SwitchedNetwork
 
 __all__ = [
+    "GivenFrequency",
     "check_frequency_options",
-    "frequency_of",
     "frequency_over",
     "holds_a_frequency",
-    "read_training_inputs",
+    "training_inputs",
 ]
 
 _BATCH = 256
+_KEPT = "frequency.npz"
 
 
 def check_frequency_options(path: str | None, key: str | None) -> None:
-    """Refuse paths that cannot be data, before TensorFlow is imported."""
+    """Refuse paths that cannot be data."""
     if path is not None:
         files.check_image_paths([path])
     elif key is not None:
@@ -37,45 +40,75 @@ def check_frequency_options(path: str | None, key: str | None) -> None:
         )
 
 
-def frequency_of(
-    folder: Path,
-    network: SwitchedNetwork,
-    names: Sequence[str],
-    source: tuple[str | None, str | None],
-    options: dict[str, Any],
-) -> Any:
-    """Give the frequency of some layers, or None, and keep it in a folder of results.
+class GivenFrequency:
+    """What --frequency-from names, looked into before TensorFlow is loaded.
 
-    What earlier work has left in the folder is read again.
+    Parameters
+    ----------
+    model : StoredModel
+    path, key : str or None
+        --frequency-from and --frequency-key.
+    options : dict
+        How images are read, as the options of a command say it.
+    results : pathlib.Path, optional
+        A folder of earlier work that goes on, which may have the frequency already.
     """
-    from insens_tf.activation_frequency import ActivationFrequency
 
-    path, key = source
-    kept = folder / "frequency.npz"
-    if path is None:
-        click.echo("No --frequency-from: every neuron weighs the same.")
-        return None
-    if kept.is_file():
-        frequency = ActivationFrequency.load(kept)
-        click.echo(f"The activation frequency over {frequency.samples} samples was known already.")
+    def __init__(
+        self,
+        model: files.StoredModel,
+        path: str | None,
+        key: str | None,
+        options: dict[str, Any],
+        results: Path | None = None,
+    ) -> None:
+        self._path = path
+        self._inputs: GivenInputs | None = None
+        if path is None or (results is not None and (results / _KEPT).is_file()):
+            return
+        if key is None and holds_a_frequency(Path(path)):
+            with reading(Path(path), "activation frequency"):
+                files.read_npz(path)  # a damaged one is refused now
+        else:
+            self._inputs = training_inputs(model, path, key, options)
+
+    def of(self, folder: Path, network: SwitchedNetwork, layers: Sequence[HiddenLayer]) -> Any:
+        """Give the frequency of some layers, or None, and keep it in a folder of results.
+
+        What earlier work has left in the folder is read again.
+        """
+        from insens_tf.activation_frequency import ActivationFrequency
+
+        if self._path is None:
+            click.echo("No --frequency-from: every neuron weighs the same.")
+            return None
+        kept = folder / _KEPT
+        if kept.is_file():
+            with said_in_one_line():
+                frequency = ActivationFrequency.load(kept)
+            samples = frequency.samples
+            click.echo(f"The activation frequency over {samples} samples was known already.")
+            return frequency
+        if self._inputs is None:
+            with said_in_one_line():
+                frequency = ActivationFrequency.load(self._path)
+            _check_frequency(frequency, layers, self._path)
+            click.echo(
+                f"Read the activation frequency over {frequency.samples} samples from {self._path}."
+            )
+        else:
+            with said_in_one_line():
+                frequency = frequency_over(network, self._inputs.of(network.model), layers)
+        frequency.save(kept)
         return frequency
-    if key is None and holds_a_frequency(Path(path)):
-        frequency = ActivationFrequency.load(path)
-        network.plan(None, list(names), frequency)  # refused now, before it is kept
-        click.echo(f"Read the activation frequency over {frequency.samples} samples from {path}.")
-    else:
-        inputs = read_training_inputs(network.model, path, key, options)
-        frequency = frequency_over(network, inputs, names)
-    frequency.save(kept)
-    return frequency
 
 
-def read_training_inputs(
-    model: Any, path: str, key: str | None, options: dict[str, Any]
-) -> files.ModelInputs:
+def training_inputs(
+    model: files.StoredModel, path: str, key: str | None, options: dict[str, Any]
+) -> GivenInputs:
     """Read the data of --frequency-from: all of it, and as the images are read otherwise."""
     data = {**options, "key": key, "first": None}
-    return read_inputs(model, [path], data, usual_keys=("x_train", "x"))
+    return GivenInputs(model, [path], data, usual_keys=("x_train", "x"))
 
 
 def holds_a_frequency(path: Path) -> bool:
@@ -87,14 +120,33 @@ def holds_a_frequency(path: Path) -> bool:
     return "samples.npy" in names and any(name.startswith("counts/") for name in names)
 
 
+def _check_frequency(frequency: Any, layers: Sequence[HiddenLayer], path: str) -> None:
+    """Refuse the frequency of other layers, or of another network's."""
+    missing = [layer.name for layer in layers if layer.name not in frequency]
+    if missing:
+        raise CommandError(
+            f"--frequency-from {path} has the frequency of {', '.join(frequency)}, not of "
+            f"{', '.join(missing)}; choose with --layer what it has, or give the training images "
+            "to count it anew"
+        )
+    for layer in layers:
+        shape = frequency.counts[layer.name].shape
+        if shape != layer.shape:
+            raise CommandError(
+                f"--frequency-from {path} is of another network: its layer {layer.name} is of "
+                f"{shape_text(shape)} neurons, and that of this model of "
+                f"{shape_text(layer.shape)}; give the training images to count it anew"
+            )
+
+
 def frequency_over(
-    network: SwitchedNetwork, inputs: files.ModelInputs, names: Sequence[str] | None
+    network: SwitchedNetwork, inputs: files.ModelInputs, layers: Sequence[HiddenLayer] | None
 ) -> Any:
     """Count how often the neurons of some layers, or of all, are active."""
     # Batch by batch, so that the data never stands in memory as floating numbers.
     return network.activation_frequency(
         inputs.batches(_BATCH),
-        None if names is None else list(names),
+        None if layers is None else [layer.name for layer in layers],
         steps=-(-len(inputs) // _BATCH),
         progress=shows_progress(),
     )

@@ -8,9 +8,9 @@ import click
 
 from insens_tf import files
 from insens_tf.cli.frequency import frequency_over
-from insens_tf.cli.messages import CommandError, said_in_one_line
-from insens_tf.cli.options import examples, first_option, image_options
-from insens_tf.cli.reading import load_model, read_inputs, shape_text
+from insens_tf.cli.messages import CommandError, in_command_line_words, said_in_one_line
+from insens_tf.cli.options import examples, first_option, image_options, model_options
+from insens_tf.cli.reading import GivenInputs, load_model, shape_text
 
 __all__ = ["layers"]
 
@@ -25,7 +25,7 @@ _IMAGES_OF_THE_PROOF = 256
         "layers model.keras --data test.npz --key x_test --first 1000",
     ),
 )
-@click.argument("model")
+@model_options
 @click.option(
     "--data",
     metavar="IMAGES",
@@ -37,26 +37,26 @@ _IMAGES_OF_THE_PROOF = 256
 def layers(model: str, data: str | None, **options: Any) -> None:
     """Say what each layer of MODEL was read as: a hidden layer, linear, refused ...
 
+    The index of a hidden layer is what --layer of other commands takes in place of its name.
+
     And the proof: how much the model and the switched network differ at most, on random inputs and
     (with --data) on up to 256 images. With --data also the share of neurons that are active for an
     image, on average. Where a layer cannot be read, the reason and the way out; the exit code is 1.
     """
-    model_path = files.check_model_path(model)
-    if data is not None:
-        files.check_image_paths([data])
-    loaded = load_model(model_path)
+    stored = files.stored_model(model)
+    given = None if data is None else GivenInputs(stored, [data], options)
+    loaded = load_model(stored.path)
     from insens_tf import SwitchedNetwork, UnreadableModelError, examine
 
     try:
-        network = SwitchedNetwork(loaded)
+        network = SwitchedNetwork(loaded, smooth_activations=options["smooth_activations"])
     except UnreadableModelError:
         with said_in_one_line():
-            report = examine(loaded)
-        click.echo(str(report))
+            report = examine(loaded, smooth_activations=options["smooth_activations"])
+        click.echo(in_command_line_words(report))
         names = ", ".join(layer.name for layer in report.refused)
-        first = report.refused[0].refusal
-        raise CommandError(f"model {model} cannot be read, for {names}: {first}") from None
-    inputs = None if data is None else read_inputs(loaded, [data], options)
+        raise CommandError(f"model {model} cannot be read, for {names}: see above") from None
+    inputs = None if given is None else given.of(loaded)
     with said_in_one_line():
         click.echo(str(network.report(None if inputs is None else inputs[:_IMAGES_OF_THE_PROOF])))
     if inputs is not None:
@@ -70,17 +70,23 @@ def _active_shares(network: Any, inputs: files.ModelInputs) -> str:
     with said_in_one_line():
         frequency = frequency_over(network, inputs, None)
     rows = [
-        [one.name, shape_text(one.shape), one.neurons, f"{frequency[one.name].mean():.1%}"]
+        [
+            one.index,
+            one.name,
+            shape_text(one.shape),
+            one.neurons,
+            f"{frequency[one.name].mean():.1%}",
+        ]
         for one in network.layers
     ]
     neurons = sum(layer.neurons for layer in network.layers)
     if neurons:
         active = sum(int(count.sum()) for count in frequency.counts.values())
         share = f"{active / (frequency.samples * neurons):.1%}"
-        rows.append(["all hidden layers", "", neurons, share])
+        rows.append(["", "all hidden layers", "", neurons, share])
     return tabulate.tabulate(
         rows,
-        ["hidden layer", "shape", "neurons", "active"],
-        colalign=("left", "left", "right", "right"),
+        ["index", "hidden layer", "shape", "neurons", "active"],
+        colalign=("right", "left", "left", "right", "right"),
         disable_numparse=True,
     )

@@ -1,4 +1,4 @@
-"""What is said to the user: refusals and warnings in one line, and whether progress shows."""
+"""What is said to the user: refusals and warnings in one line, signs of life."""
 
 from __future__ import annotations
 
@@ -15,10 +15,20 @@ from insens_tf import files
 __all__ = [
     "CommandError",
     "import_tensorflow",
+    "in_command_line_words",
     "said_in_one_line",
     "shows_progress",
+    "sign_of_life",
     "warnings_in_one_line",
 ]
+
+# What the library says to those who call it from Python, and how the command line has it.
+_IN_THE_COMMAND_LINE = {
+    "read it as a gate by SwitchedNetwork(model, smooth_activations='ratio')": (
+        "read it as a gate by --smooth-activations ratio"
+    ),
+    "insens_tf.examine(model) says why": "insens-tf layers MODEL says why",
+}
 
 
 class CommandError(click.ClickException):
@@ -44,19 +54,57 @@ def import_tensorflow() -> None:
 
 
 @contextmanager
-def said_in_one_line() -> Iterator[None]:
-    """Turn the library's refusals into errors of one line; anything else is a bug and shows."""
+def sign_of_life(what: str) -> Iterator[None]:
+    """Say on a terminal what is going on, and take it back when it is done.
+
+    Nothing is said to a file or a pipe: what is there is to be read later, or by a program.
+    """
+    if not shows_progress():
+        yield
+        return
+    print(f"{what} ...", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def said_in_one_line(way_out_of_memory: str = "") -> Iterator[None]:
+    """Turn the library's refusals into errors of one line; anything else is a bug and shows.
+
+    Parameters
+    ----------
+    way_out_of_memory : str
+        What to do where memory is not enough, if anything helps.
+    """
     from insens_tf.errors import UnreadableModelError
 
     try:
         yield
     except (ValueError, UnreadableModelError) as error:
-        raise CommandError(str(error)) from error
-    except MemoryError as error:
+        raise CommandError(in_command_line_words(error)) from error
+    except Exception as error:
+        if not _is_of_memory(error):
+            raise
+        way_out = f"; {way_out_of_memory}" if way_out_of_memory else ""
+        reason = files.one_line(error, 200)
         raise CommandError(
-            f"this machine's memory is not enough ({files.one_line(error, 200)}); take fewer "
-            "images with --first"
+            f"this machine's memory is not enough{f' ({reason})' if reason else ''}{way_out}"
         ) from error
+
+
+def in_command_line_words(message: object) -> str:
+    """Return what the library says, with options in place of Python's arguments."""
+    text = str(message)
+    for python, command_line in _IN_THE_COMMAND_LINE.items():
+        text = text.replace(python, command_line)
+    return text
+
+
+def _is_of_memory(error: Exception) -> bool:
+    # TensorFlow's own is not to be named before it is imported.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 @contextmanager

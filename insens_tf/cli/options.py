@@ -16,6 +16,8 @@ __all__ = [
     "frequency_key_option",
     "frequency_options",
     "image_options",
+    "layer_help",
+    "model_options",
     "out_option",
     "overwrite_option",
 ]
@@ -33,6 +35,26 @@ def with_options(command: _Command, options: Sequence[Callable[[Any], Any]]) -> 
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def model_options(command: _Command) -> _Command:
+    """Add the model, and the option of how it is read."""
+    options = [
+        click.argument("model"),
+        click.option(
+            "--smooth-activations",
+            type=click.Choice(["ratio"]),
+            help="Read swish, gelu, tanh and their like as gates too, by the ratio of activity out "
+            "to activity in; w is no derivative then. Without it a model that has them inside is "
+            "refused.",
+        ),
+    ]
+    return with_options(command, options)
+
+
+def layer_help(which: str) -> str:
+    """Say how --layer names layers; `which` it names, and what else there is to say."""
+    return f"{which}, by name, or by its index in the table of insens-tf layers"
 
 
 def image_options(command: _Command) -> _Command:

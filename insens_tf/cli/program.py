@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -38,8 +39,8 @@ __all__ = ["command_line", "main"]
 def command_line() -> None:
     """See what a ReLU network computes: switched linear projections and Insens.
 
-    MODEL is a Keras model: a .keras file, an .h5 file or a SavedModel folder. IMAGES are PNG or
-    JPEG files, folders of them, or one .npy or .npz file.
+    MODEL is a Keras model: a .keras file, an .h5 file or a SavedModel folder. IMAGES are PNG, JPEG,
+    BMP, TIFF or WebP files, folders of them, or one .npy or .npz file.
     """
 
 
@@ -62,11 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         when interrupted.
     """
     _keep_tensorflow_quiet()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal or a pipe has no letters for, names of files above all, is escaped.
+        sys.stdout.reconfigure(errors="backslashreplace")
     # Ended from outside, results that are half written are still to be cleared away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         command_line.main(args=arguments, prog_name="insens-tf", standalone_mode=False)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "insens-tf"
         return _fail(command, f"{error.format_message()} (see {command} --help)", error.exit_code)

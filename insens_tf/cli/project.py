@@ -4,49 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import files, heatmap
-from insens_tf.cli.drawing import Drawing, heatmap_name, short, write_heatmap, write_overviews
-from insens_tf.cli.messages import said_in_one_line
+from insens_tf.cli.drawing import (
+    Drawing,
+    heatmap_name,
+    part_of_a_file_name,
+    short,
+    write_heatmap,
+    write_overviews,
+)
+from insens_tf.cli.messages import CommandError, said_in_one_line
 from insens_tf.cli.options import (
     channels_option,
     examples,
     first_option,
     image_options,
+    layer_help,
+    model_options,
     overwrite_option,
 )
 from insens_tf.cli.reading import (
+    GivenInputs,
+    check_layers,
+    check_neurons,
+    chosen_layer,
     chosen_neurons,
-    layer_name,
     neuron_text,
-    read_inputs,
     read_network,
 )
 from insens_tf.cli.results import record_of, results_in
 
 __all__ = ["project"]
 
+# More heatmaps than these are neither drawn in a short time nor looked at.
+_MOST_HEATMAPS = 1000
+_MOST_BYTES = 512 * 2**20
+_QUANTITIES = ("weights", "contribution")
+
 
 @click.command(
     short_help="Give switched projections v = x w + b of neurons.",
     epilog=examples(
         "project model.keras seven.png --layer dense --neuron 3 --neuron 7",
-        "project model.keras test.npz --first 5 --layer 1 --neuron 6,6,12 --out neurons",
+        "project model.keras test.npz --first 5 --layer conv_2 --neuron 6,6,12 --out neurons",
         "project model.keras seven.png --layer logits --neuron all --out logits",
     ),
 )
-@click.argument("model")
+@model_options
 @click.argument("images", nargs=-1, required=True)
 @click.option(
     "--layer",
     required=True,
     metavar="NAME|INDEX",
-    help="A hidden layer, by name or by index (see insens-tf layers), or the output layer by name.",
+    help=f"{layer_help('A hidden layer')}; or the output layer, by name.",
 )
 @click.option(
     "--neuron",
@@ -76,54 +92,102 @@ def project(
 
     Prints each neuron's activity v and switched bias b. With --out also writes its switched
     weights w, its centre and its contributions: projection.npz, a heatmap of w and of the
-    contributions each (red positive, blue negative, white 0), and an overview.
+    contributions each (red positive, blue negative, white 0), and an overview; no pictures where
+    there would be more than 1000 heatmaps.
     """
-    import tabulate
-
-    model_path = files.check_model_path(model)
+    stored = files.stored_model(model)
     files.check_image_paths(images)
     chosen = chosen_neurons(neurons)
+    check_layers(stored, [layer])
+    if (shape := stored.layers.get(layer)) is not None:
+        check_neurons(chosen, layer, shape)
     record = record_of("project", model, images, options, layer=layer, neurons=list(neurons))
     with results_in(out, record, overwrite) as folder:
-        network = read_network(model_path)
-        name = layer_name(network, layer)
-        inputs = read_inputs(network.model, images, options)
-        if folder is not None:
-            inputs.as_pictures(inputs[:1])  # refused now, not after the work
-        with said_in_one_line():
-            projection = network.project(inputs[:], name, chosen)
-        titles = [neuron_text(neuron) for neuron in projection.neurons]
-        rows = [
-            [
-                inputs.names[i],
-                titles[k],
-                f"{projection.activity[i, k]:.6g}",
-                f"{projection.bias[i, k]:.6g}",
-                "active" if projection.activity[i, k] > 0 else "inactive",
-            ]
-            for i in range(len(inputs))
-            for k in range(len(titles))
-        ]
-        headers = ["image", "neuron", "activity v", "switched bias b", "state"]
-        aligned = ["left", "right", "right", "right", "left"]
-        click.echo(tabulate.tabulate(rows, headers, colalign=aligned, disable_numparse=True))
-        if folder is not None:
-            _write_projection(folder, projection, name, titles, inputs, channels)
-    if out is not None:
+        given = GivenInputs(stored, images, options, drawn=folder is not None)
+        network = read_network(stored.path, options)
+        found = chosen_layer(network, layer, output=True)
+        check_neurons(chosen, found.name, found.shape)
+        inputs = given.of(network.model)
+        count = found.neurons if chosen is None else len(chosen)
+        fewer = f"name fewer neurons{' or take fewer images with --first' * (len(inputs) > 1)}"
+        if folder is None:
+            with said_in_one_line(fewer):
+                parts = network.iterate_projections(inputs[:], found.name, chosen)
+                click.echo(_table(list(map(_numbers, parts)), inputs))
+            return
+        _check_size(count, inputs, fewer)
+        with said_in_one_line(fewer):
+            projection = network.project(inputs[:], found.name, chosen)
+        click.echo(_table([_numbers(projection)], inputs))
+        _write_arrays(folder, projection, inputs)
+        heatmaps = len(_QUANTITIES) * count * len(inputs)
+        are_drawn = heatmaps <= _MOST_HEATMAPS
+        if are_drawn:
+            _draw(folder, projection, inputs, channels)
+    if are_drawn:
         click.echo(f"Wrote projection.npz, heatmaps and an overview to {out}.")
+    else:
+        click.echo(
+            f"Wrote projection.npz to {out}, and no pictures, as {heatmaps:,} heatmaps are more "
+            f"than {_MOST_HEATMAPS:,}; to see some, {fewer}."
+        )
 
 
-def _write_projection(
-    folder: Path,
-    projection: Any,
-    layer: str,
-    titles: Sequence[str],
-    inputs: files.ModelInputs,
-    channels: str,
-) -> None:
+class _Numbers(NamedTuple):
+    """What is printed of a projection: of which inputs and neurons, v and b."""
+
+    rows: slice
+    neurons: NDArray[np.int64]
+    activity: NDArray[Any]
+    bias: NDArray[Any]
+
+
+def _numbers(projection: Any) -> _Numbers:
+    return _Numbers(projection.rows, projection.neurons, projection.activity, projection.bias)
+
+
+def _table(parts: Sequence[_Numbers], inputs: files.ModelInputs) -> str:
+    """Lay out the activities and biases of parts: some inputs' neurons, then the next inputs'."""
+    import tabulate
+
+    blocks: dict[int, list[_Numbers]] = {}
+    for part in parts:
+        blocks.setdefault(part.rows.start, []).append(part)
+    rows = [
+        [
+            inputs.names[start + i],
+            neuron_text(neuron),
+            f"{activity:.6g}",
+            f"{bias:.6g}",
+            "active" if activity > 0 else "inactive",
+        ]
+        for start, block in blocks.items()
+        for i in range(len(block[0].activity))
+        for part in block
+        for neuron, activity, bias in zip(part.neurons, part.activity[i], part.bias[i], strict=True)
+    ]
+    return tabulate.tabulate(
+        rows,
+        ["image", "neuron", "activity v", "switched bias b", "state"],
+        colalign=["left", "right", "right", "right", "left"],
+        disable_numparse=True,
+    )
+
+
+def _check_size(neurons: int, inputs: files.ModelInputs, way_out: str) -> None:
+    """Refuse what is more than memory is to hold: weights, centres and contributions."""
+    size = 3 * neurons * inputs[:1].nbytes * len(inputs)
+    if size > _MOST_BYTES:
+        raise CommandError(
+            f"the arrays of {neurons:,} neurons and {len(inputs):,} images take "
+            f"{size / 2**20:,.0f} MiB, more than {_MOST_BYTES // 2**20} MiB; {way_out}"
+        )
+
+
+def _write_arrays(folder: Path, projection: Any, inputs: files.ModelInputs) -> None:
     np.savez_compressed(
         folder / "projection.npz",
-        layer=layer,
+        layer=projection.layer.name,
         names=np.array(inputs.names),
         neurons=projection.neurons,
         x=projection.x,
@@ -133,17 +197,23 @@ def _write_projection(
         centre=projection.centre,
         contribution=projection.contribution,
     )
+
+
+def _draw(folder: Path, projection: Any, inputs: files.ModelInputs, channels: str) -> None:
+    layer = projection.layer.name
+    titles = [neuron_text(neuron) for neuron in projection.neurons]
     drawn: dict[tuple[int, int, str], NDArray[np.uint8]] = {}
     for k, title in enumerate(titles):
-        for quantity in ("weights", "contribution"):
+        for quantity in _QUANTITIES:
             maps = inputs.as_pictures(getattr(projection, quantity)[:, k])
             for i, signed in enumerate(maps):
                 # A neuron whose switched weights are all 0 has no centre and no contributions.
                 if not np.isfinite(signed).all():
                     continue
                 drawn[i, k, quantity] = heatmap.heatmap(signed[np.newaxis], channels)[0]
-                name = heatmap_name(inputs, i, f"{layer}_{title.replace(',', '-')}_{quantity}")
-                write_heatmap(folder / "heatmaps" / name, drawn[i, k, quantity])
+                what = f"{part_of_a_file_name(layer)}_{title.replace(',', '-')}_{quantity}"
+                path = folder / "heatmaps" / heatmap_name(inputs, i, what)
+                write_heatmap(path, drawn[i, k, quantity])
     shown = Drawing(folder, inputs, channels).inputs(slice(None))
     rows = []
     row_titles = []
@@ -152,7 +222,7 @@ def _write_projection(
         row: list[NDArray[np.uint8] | None] = [shown[i]]
         above: list[str | None] = [None]
         for k in range(len(titles)):
-            row += [drawn.get((i, k, quantity)) for quantity in ("weights", "contribution")]
+            row += [drawn.get((i, k, quantity)) for quantity in _QUANTITIES]
             activity, bias = projection.activity[i, k], projection.bias[i, k]
             above += [f"v = {activity:.3g}\nb = {bias:.3g}", None]
         rows.append(row)
@@ -160,5 +230,5 @@ def _write_projection(
         cell_titles.append(above)
     columns = ["input"]
     for title in titles:
-        columns += [f"{layer} {title} weights", f"{layer} {title} contribution"]
-    write_overviews(folder, rows, row_titles, columns, cell_titles)
+        columns += [f"{short(layer)} {title} {quantity}" for quantity in _QUANTITIES]
+    write_overviews(folder, rows, row_titles, columns, cell_titles, together=len(_QUANTITIES))

@@ -14,19 +14,18 @@ from numpy.typing import NDArray
 
 from insens_tf import files
 from insens_tf.cli.chosen_methods import (
+    LeftOut,
     arguments_of,
     check_insens_options,
     insens_layer_option,
-    leaving_out,
     method_names,
     methods_option,
-    skip_failing_option,
-    some_left,
+    stand_in,
 )
 from insens_tf.cli.frequency import (
     check_frequency_options,
     holds_a_frequency,
-    read_training_inputs,
+    training_inputs,
 )
 from insens_tf.cli.messages import (
     CommandError,
@@ -39,14 +38,16 @@ from insens_tf.cli.options import (
     first_option,
     frequency_key_option,
     image_options,
+    model_options,
     out_option,
     overwrite_option,
 )
 from insens_tf.cli.reading import (
+    GivenInputs,
+    check_layers,
     check_one_input_and_output,
-    layer_names,
+    chosen_layers,
     load_model,
-    read_inputs,
 )
 from insens_tf.cli.results import record_of
 
@@ -83,10 +84,10 @@ class _Batches:
     short_help="Check that maps depend on what the model has learned.",
     epilog=examples(
         "sanity model.keras test.npz --first 100 --frequency-from train.npz --out sanity",
-        "sanity model.keras digits/ --methods gradient,insens --layer 0 --layer -1 --out sanity",
+        "sanity model.keras digits/ --methods gradient,insens --layer conv_1 --out sanity",
     ),
 )
-@click.argument("model")
+@model_options
 @click.argument("images", nargs=-1, required=True)
 @methods_option("Which methods")
 @insens_layer_option
@@ -121,7 +122,6 @@ class _Batches:
     show_default=True,
     help="Of the new initial weights.",
 )
-@skip_failing_option
 @out_option
 @image_options
 @first_option
@@ -130,13 +130,12 @@ def sanity(
     model: str,
     images: tuple[str, ...],
     chosen_methods: tuple[str, ...],
-    chosen_layers: tuple[str, ...],
+    layer_texts: tuple[str, ...],
     frequency_from: str | None,
     frequency_key: str | None,
     chosen_checks: tuple[str, ...],
     neuron: str,
     seed: int,
-    skip_failing: bool,
     out: str,
     overwrite: bool,
     **options: Any,
@@ -151,9 +150,9 @@ def sanity(
     defined, as those of a map that is 0 everywhere, are nan and count in no mean. --scale,
     --resize and --grayscale hold for DATA too.
     """
-    names = method_names(chosen_methods, skip_failing)
-    check_insens_options(names, "checked", chosen_layers, frequency_from, frequency_key)
-    model_path = files.check_model_path(model)
+    names = method_names(chosen_methods)
+    check_insens_options(names, "checked", layer_texts, frequency_from, frequency_key)
+    stored = files.stored_model(model)
     files.check_image_paths(images)
     check_frequency_options(frequency_from, frequency_key)
     if frequency_from is not None and holds_a_frequency(Path(frequency_from)):
@@ -174,40 +173,56 @@ def sanity(
         seed=seed,
     )
     with files.results_folder(out, record, replace=overwrite) as folder:
-        loaded = load_model(model_path)
-        check_one_input_and_output(loaded, model_path)
-        inputs = read_inputs(loaded, images, options)
-        x_train = None
+        check_layers(stored, layer_texts)
+        given = GivenInputs(stored, images, options)
+        given_training = None
         if frequency_from is not None:
-            training = read_training_inputs(loaded, frequency_from, frequency_key, options)
-            x_train = _Batches(training)
-        elif "insens" in names:
+            given_training = training_inputs(stored, frequency_from, frequency_key, options)
+        loaded = load_model(stored.path)
+        check_one_input_and_output(loaded, stored.path)
+        inputs = given.of(loaded)
+        x_train = None if given_training is None else _Batches(given_training.of(loaded))
+        if x_train is None and "insens" in names:
             click.echo("No --frequency-from: every neuron weighs the same.")
+        smooth_activations = options["smooth_activations"]
+        left_out = LeftOut()
         found: dict[str, list[RandomisationCheck]] = {}
-        for name, run in _runs(loaded, names, chosen_layers, skip_failing).items():
-            with leaving_out(name, skip_failing):
+        runs = _runs(loaded, names, layer_texts, left_out, smooth_activations)
+        for name, run in runs.items():
+            with left_out.unless_usable(name):
                 found[name] = _checked(loaded, inputs[:], run, checks, x_train, neuron, seed)
-        record["methods"] = list(some_left(found))
+        left_out.say(found, "checked")
+        record["methods"] = list(found)
+        record["left_out_methods"] = left_out.reasons
         _write(folder, found, inputs.names)
     click.echo(f"Wrote correlations.csv, summary.csv and correlations.png to {out}.")
 
 
 def _runs(
-    model: Any, names: Sequence[str], chosen_layers: Sequence[str], skip_failing: bool
+    model: Any,
+    names: Sequence[str],
+    layer_texts: Sequence[str],
+    left_out: LeftOut,
+    smooth_activations: str | None,
 ) -> dict[str, _Run]:
     """Give what is to be checked: each method, and Insens of each layer."""
     from insens_tf.analyzer import create_analyzer
 
     runs = {}
     for name in names:
+        method = stand_in(name, smooth_activations)
+        arguments = arguments_of(method, smooth_activations)
         if name != "insens":
-            runs[name] = _Run(name, arguments_of(name))
+            runs[name] = _Run(method, arguments)
             continue
-        with leaving_out(name, skip_failing):
-            insens = create_analyzer(name, model)
-            layers = layer_names(insens.network, chosen_layers) or [insens.layer.name]
-            runs |= {f"insens/{layer}": _Run(name, {"layer": layer}) for layer in layers}
-    return some_left(runs)
+        with left_out.unless_usable(name):
+            insens = create_analyzer(name, model, **arguments)
+            layers = chosen_layers(insens.network, layer_texts) or [insens.layer]
+            runs |= {
+                f"insens/{layer.name}": _Run(name, {**arguments, "layer": layer.name})
+                for layer in layers
+            }
+    return runs
 
 
 def _checked(
@@ -222,7 +237,8 @@ def _checked(
     from insens_tf.analyzer import UnfittedWarning
     from insens_tf.evaluation import randomisation_check
 
-    with said_in_one_line(), warnings_in_one_line():
+    fewer = "take fewer images with --first" if len(x) > 1 else ""
+    with said_in_one_line(fewer), warnings_in_one_line():
         # It has been said that every neuron weighs the same.
         warnings.simplefilter("ignore", UnfittedWarning)
         return [

@@ -509,3 +509,26 @@ def test_model_checks_raise_or_warn_as_they_say() -> None:
     assert caught[0].filename == __file__
     np.testing.assert_array_equal(warns.analyze(x), maps)
     np.testing.assert_array_equal(checked("exception", disable_model_checks=True).analyze(x), maps)
+
+
+def test_smooth_activations_are_read_as_asked_and_kept_in_a_file(tmp_path: Path) -> None:
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((5,)), layers.Dense(4, activation="tanh", name="curved"), layers.Dense(2)]
+    )
+    x = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    network = insens_tf.SwitchedNetwork(model, smooth_activations="ratio")
+    for name, expected in [
+        ("insens", network.insens(x, "curved", progress=False)),
+        ("switched.centre", network.project(x, network.output, 1).centre[:, 0]),
+    ]:
+        with pytest.raises(NotAnalyzeableModelException, match="tanh"):
+            create_analyzer(name, model)
+        mode: dict[str, Any] = {} if name == "insens" else {"neuron_selection_mode": "index"}
+        selection = 1 if mode else None
+        analyzer = create_analyzer(name, model, smooth_activations="ratio", **mode)
+        analyzer.save_npz(tmp_path / "analyzer.npz")
+        for one in (analyzer, analyzers.SwitchedAnalyzer.load_npz(tmp_path / "analyzer.npz")):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", analyzers.UnfittedWarning)
+                assert np.allclose(one.analyze(x, selection), expected, atol=1e-6)

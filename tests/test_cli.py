@@ -602,7 +602,12 @@ CHEAP_MISTAKES = (
     *("neuron out of range along an axis", "two kinds of neurons", "too few indices"),
     *("wrong shape", "colours", "a damaged picture", "a key of nothing", "no such method"),
     *("a method that needs arguments", "a layer without Insens", "results over other files"),
-    *("a damaged frequency", "a folder that cannot be written", "a scale that there is not"),
+    *(
+        "a damaged frequency",
+        "frequency of another network",
+        "a folder that cannot be written",
+        "a scale that there is not",
+    ),
 )
 
 
@@ -754,6 +759,13 @@ MISTAKES = {
     "colours": (["project", "{model}", "{folder}/colours.png", *PROJECT], "--grayscale"),
     "a damaged picture": (["project", "{model}", "{folder}/cut.png", *PROJECT], "cannot be read"),
     "frequency of another network": (
+        [
+            *("analyze", "{model}", "{arrays}", "--layer", "dense", "--out", "{folder}/out"),
+            *("--frequency-from", "{folder}/frequency.npz"),
+        ],
+        "has the frequency of conv, not of dense; choose with --layer .*, or give the training",
+    ),
+    "frequency of some layers": (
         [
             *("analyze", "{model}", "{arrays}", "--out", "{folder}/out"),
             *("--frequency-from", "{folder}/frequency.npz"),

@@ -59,7 +59,7 @@ def test_shapes_names_and_scaling_are_known(tmp_path: Path, ending: str) -> None
     x = layers.Conv2D(4, (3, 2), strides=(2, 1), padding="same", name="strided")(x)
     x = layers.BatchNormalization(name="normalised")(x)
     x = layers.ReLU(name="relu")(x)
-    x = layers.Conv2D(5, 2, dilation_rate=2, name="dilated")(x)
+    x = layers.Conv2D(5, 2, dilation_rate=2, activation="relu", name="dilated")(x)
     shared = layers.Dense(5, name="shared")
     x = layers.Add()([shared(x), shared(layers.MaxPooling2D(1)(x))])
     inner = keras.Sequential(
@@ -71,6 +71,7 @@ def test_shapes_names_and_scaling_are_known(tmp_path: Path, ending: str) -> None
     stored = stored_model(path)
     assert stored.begins_with_scaling
     assert "inner/conv" in stored.layers
+    assert stored.with_relu == {"dilated"}
     if ending == "keras":
         expected = {
             "strided": (5, 8, 4),

@@ -131,7 +131,8 @@ def analyze(
     check_layers(stored, layer_texts)
     given = GivenInputs(stored, images, options, drawn=True)
     earlier = None if restart else files.unfinished_folder(out)
-    given_frequency = GivenFrequency(stored, frequency_from, frequency_key, options, earlier)
+    source = (frequency_from, frequency_key)
+    given_frequency = GivenFrequency(stored, *source, options, layer_texts, earlier)
     network = read_network(stored.path, options)
     layers = chosen_layers(network, layer_texts) or list(network.layers)
     if not layers:

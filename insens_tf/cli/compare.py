@@ -113,7 +113,8 @@ def compare(
         assert folder is not None
         check_layers(stored, layer_texts)
         given = GivenInputs(stored, images, options, drawn=True)
-        given_frequency = GivenFrequency(stored, frequency_from, frequency_key, options)
+        source = (frequency_from, frequency_key)
+        given_frequency = GivenFrequency(stored, *source, options, layer_texts)
         loaded = load_model(stored.path)
         from insens_tf.analyzer import SwitchedAnalyzer
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,8 @@ class GivenFrequency:
         --frequency-from and --frequency-key.
     options : dict
         How images are read, as the options of a command say it.
+    layer_texts : sequence of str
+        The layers that are asked for, by name or index; none: others are.
     results : pathlib.Path, optional
         A folder of earlier work that goes on, which may have the frequency already.
     """
@@ -60,6 +62,7 @@ class GivenFrequency:
         path: str | None,
         key: str | None,
         options: dict[str, Any],
+        layer_texts: Sequence[str],
         results: Path | None = None,
     ) -> None:
         self._path = path
@@ -68,7 +71,10 @@ class GivenFrequency:
             return
         if key is None and holds_a_frequency(Path(path)):
             with reading(Path(path), "activation frequency"):
-                files.read_npz(path)  # a damaged one is refused now
+                arrays = files.read_npz(path)  # a damaged one is refused now
+            counted = [name.partition("/")[2] for name in arrays if name.startswith("counts/")]
+            # Of other names it is not known yet which layer they mean.
+            _check_layers(counted, [one for one in layer_texts if one in model.with_relu], path)
         else:
             self._inputs = training_inputs(model, path, key, options)
 
@@ -122,13 +128,7 @@ def holds_a_frequency(path: Path) -> bool:
 
 def _check_frequency(frequency: Any, layers: Sequence[HiddenLayer], path: str) -> None:
     """Refuse the frequency of other layers, or of another network's."""
-    missing = [layer.name for layer in layers if layer.name not in frequency]
-    if missing:
-        raise CommandError(
-            f"--frequency-from {path} has the frequency of {', '.join(frequency)}, not of "
-            f"{', '.join(missing)}; choose with --layer what it has, or give the training images "
-            "to count it anew"
-        )
+    _check_layers(frequency, [layer.name for layer in layers], path)
     for layer in layers:
         shape = frequency.counts[layer.name].shape
         if shape != layer.shape:
@@ -137,6 +137,17 @@ def _check_frequency(frequency: Any, layers: Sequence[HiddenLayer], path: str) -
                 f"{shape_text(shape)} neurons, and that of this model of "
                 f"{shape_text(layer.shape)}; give the training images to count it anew"
             )
+
+
+def _check_layers(counted: Iterable[str], wanted: Sequence[str], path: str) -> None:
+    there_are = list(counted)
+    missing = [name for name in wanted if name not in there_are]
+    if missing:
+        raise CommandError(
+            f"--frequency-from {path} has the frequency of {', '.join(there_are)}, not of "
+            f"{', '.join(missing)}; choose with --layer what it has, or give the training images "
+            "to count it anew"
+        )
 
 
 def frequency_over(

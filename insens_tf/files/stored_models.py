@@ -31,12 +31,15 @@ class StoredModel:
     layers : mapping of str to (tuple of int or None)
         By name ("model/layer" in a nested model), in the order of the file: the shape of what a
         layer computes for one input, where the file says it. Empty where nothing is known.
+    with_relu : frozenset of str
+        The layers among them that have a ReLU of their own.
     """
 
     path: Path
     input_shape: tuple[int | None, ...] | None
     begins_with_scaling: bool
     layers: Mapping[str, tuple[int, ...] | None]
+    with_relu: frozenset[str]
 
 
 def stored_model(path: str | os.PathLike[str]) -> StoredModel:
@@ -48,15 +51,27 @@ def stored_model(path: str | os.PathLike[str]) -> StoredModel:
         As `load_model` does, for all that shows without Keras.
     """
     path = check_model_path(path)
-    unknown = StoredModel(path, None, False, {})
+    unknown = StoredModel(path, None, False, {}, frozenset())
     if path.is_dir():
         return unknown
     with reading(path, "model"):
         config = stored_config(path)
         refuse_code(path, config)
     try:
+        layers = dict(_layers(config))
         return StoredModel(
-            path, _input_shape(config), _begins_with_scaling(config), dict(_layers(config))
+            path,
+            _input_shape(config),
+            _begins_with_scaling(config),
+            {
+                name: _shape(layer) if is_used_once else None
+                for name, (layer, is_used_once) in layers.items()
+            },
+            frozenset(
+                name
+                for name, (layer, _) in layers.items()
+                if layer["config"].get("activation") == "relu"
+            ),
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         # Another version may write it in other words, and Keras is to say what is wrong with it.
@@ -98,12 +113,13 @@ def _begins_with_scaling(model: Mapping[str, Any]) -> bool:
 
 def _layers(
     model: Mapping[str, Any], prefix: str = "", is_used_once: bool = True
-) -> Iterator[tuple[str, tuple[int, ...] | None]]:
+) -> Iterator[tuple[str, tuple[Mapping[str, Any], bool]]]:
+    """Go through the layers: the name of each, its configuration, and whether it is used once."""
     for layer in _members(model):
         name = prefix + _name(layer)
         # What is used again may be so in another shape.
         once = is_used_once and len(layer.get("inbound_nodes", ())) <= 1
-        yield name, _shape(layer) if once else None
+        yield name, (layer, once)
         yield from _layers(layer, f"{name}/", once)
 
 

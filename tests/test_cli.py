@@ -1083,6 +1083,7 @@ def test_projections_of_all_neurons_are_kept_without_pictures_where_there_are_to
         "fewer images with --first."
     )
     assert len(table(done.out.rpartition("\n")[0])) == 18
+    assert sorted(os.listdir(tmp_path / "all")) == ["projection.npz", "run.json"]
     with np.load(tmp_path / "all" / "projection.npz") as arrays:
         assert arrays["weights"].shape == (3, 6, SIDE, SIDE, 1)
     done = call(*arguments, "--first", "1", "--out", str(tmp_path / "one"))
@@ -1152,7 +1153,8 @@ def test_names_that_are_long_or_no_utf_8_are_drawn(call: Any, tmp_path: Path) ->
         (tmp_path / "x.png").rename(pictures / name)
     layers = keras.layers
     long = ["e" * 240 + "_first", "e" * 240 + "_second", "n" * 250]
-    dense = [layers.Dense(3, activation="relu", name=name) for name in long]
+    # Of ones, so that no neuron is inactive whatever comes.
+    dense = [layers.Dense(3, "relu", kernel_initializer="ones", name=name) for name in long]
     model = keras.Sequential(
         [keras.Input((4, 4, 1)), layers.Flatten(), *dense, layers.Dense(2, name="logits")]
     )

@@ -124,6 +124,8 @@ def project(
         are_drawn = heatmaps <= _MOST_HEATMAPS
         if are_drawn:
             _draw(folder, projection, inputs, channels)
+        else:
+            (folder / "heatmaps").rmdir()
     if are_drawn:
         click.echo(f"Wrote projection.npz, heatmaps and an overview to {out}.")
     else:

@@ -19,7 +19,7 @@ from insens_tf.reading.layer_rules import added, keras_relu, subtracted
 if TYPE_CHECKING:
     from insens_tf.reading.reader import Call, Reader
 
-__all__ = ["FUNCTIONS", "SMOOTH_FUNCTIONS"]
+__all__ = ["FUNCTIONS", "SMOOTH_FUNCTIONS", "USED_BY_FUNCTIONS"]
 
 FunctionRule = Callable[["Reader", dict[str, Any], "Call"], int]
 
@@ -39,15 +39,22 @@ SMOOTH_FUNCTIONS = (
 """Functions that are looked through at the output, as such activations are."""
 
 
-def _function(*names: str) -> Callable[[FunctionRule], FunctionRule]:
+USED_BY_FUNCTIONS: dict[str, tuple[str, ...]] = {}
+"""The arguments beyond the first that the rule of each function uses; others are refused."""
+
+BOTH = ("x1", "x2", "x", "y")
+
+
+def _function(*names: str, uses: tuple[str, ...] = ()) -> Callable[[FunctionRule], FunctionRule]:
     def register(rule: FunctionRule) -> FunctionRule:
         FUNCTIONS.update(dict.fromkeys(names, rule))
+        USED_BY_FUNCTIONS.update(dict.fromkeys(names, uses))
         return rule
 
     return register
 
 
-@_function("add")
+@_function("add", uses=BOTH)
 def _sum(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     operand, constant = _with_constant(reader, settings, call)
     if operand is None:
@@ -55,7 +62,7 @@ def _sum(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     return reader.scaled(call, operand, 1.0, constant)
 
 
-@_function("subtract")
+@_function("subtract", uses=BOTH)
 def _difference(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     operand, constant = _with_constant(reader, settings, call)
     if operand is None:
@@ -65,7 +72,7 @@ def _difference(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     return reader.scaled(call, operand, -1.0, constant)
 
 
-@_function("multiply")
+@_function("multiply", uses=BOTH)
 def _product(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     operand, constant = _with_constant(reader, settings, call)
     if operand is None:
@@ -73,7 +80,7 @@ def _product(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     return reader.scaled(call, operand, constant)
 
 
-@_function("divide", "true_divide", "truediv")
+@_function("divide", "true_divide", "truediv", uses=BOTH)
 def _quotient(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     operand, constant = _with_constant(reader, settings, call)
     if operand is None or not isinstance(_both(settings)[0], Operand):
@@ -119,12 +126,12 @@ def _named(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     return reader.gated(call, call.operand, activations.NAMED[settings["function_name"]])
 
 
-@_function("re_lu")
+@_function("re_lu", uses=("negative_slope", "max_value", "threshold"))
 def _relu_with_settings(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     return reader.gated(call, call.operand, keras_relu(reader, settings, call))
 
 
-@_function("leaky_relu")
+@_function("leaky_relu", uses=("alpha", "negative_slope"))
 def _leaky_relu_with_settings(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     # TensorFlow's own default where it was not given.
     slope = settings.get("alpha", settings.get("negative_slope", 0.2))
@@ -136,7 +143,7 @@ def _hard_sigmoid(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     return reader.gated(call, call.operand, activations.hard_sigmoid(1 / 6))
 
 
-@_function("reshape")
+@_function("reshape", uses=("shape", "newshape"))
 def _reshaped(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     if math.prod(call.shape) != math.prod(reader.shape(call.operand)):
         raise reader.refuse(

@@ -21,7 +21,13 @@ from insens_tf.activations import PiecewiseLinear
 if TYPE_CHECKING:
     from insens_tf.reading.reader import Call, Reader
 
-__all__ = ["NOT_PIECEWISE_LINEAR", "OTHERWISE_IN_TRAINING", "RULES"]
+__all__ = [
+    "MAKE_FLOATING",
+    "MOVE_OR_CHOOSE",
+    "NOT_PIECEWISE_LINEAR",
+    "OTHERWISE_IN_TRAINING",
+    "RULES",
+]
 
 Rule = Callable[["Reader", Any, "Call"], int]
 
@@ -39,6 +45,25 @@ OTHERWISE_IN_TRAINING = (
     "SpatialDropout3D",
 )
 """Layers that do something else in training than at inference."""
+
+MOVE_OR_CHOOSE = (
+    *("Concatenate", "Flatten", "Maximum", "Minimum", "Permute", "RepeatVector", "Reshape"),
+    *("Activation", "ActivityRegularization", "Identity", "ReLU", "GaussianDropout"),
+    *("AlphaDropout", "Dropout", "GaussianNoise", "abs", "absolute", "identity", "reshape"),
+    *(
+        f"{kind}{axes}D"
+        for kind in ("Cropping", "GlobalMaxPooling", "MaxPooling", "SpatialDropout", "ZeroPadding")
+        for axes in (1, 2, 3)
+    ),
+)
+"""What gives whole numbers of whole numbers, exactly: it only moves them or chooses among them."""
+
+MAKE_FLOATING = (
+    *("BatchNormalization", "Dense", "LeakyReLU", "Normalization", "Rescaling"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"),
+    *("divide", "multiply", "true_divide"),
+)
+"""What gives floating point numbers of whole numbers in Keras 3, as it says itself."""
 
 NOT_PIECEWISE_LINEAR: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
@@ -343,13 +368,6 @@ def _up_sampling(reader: Reader, layer: Any, call: Call) -> int:
 @_rule("Resizing")
 def _resizing(reader: Reader, layer: Any, call: Call) -> int:
     reader.channels_last(layer, call)
-    if layer.crop_to_aspect_ratio:
-        raise reader.refuse(
-            call,
-            "crop_to_aspect_ratio=False",
-            "True",
-            "crop by a Cropping2D layer and resize what is left",
-        )
     return _resampled(reader, call, call.operand, layer.interpolation)
 
 
@@ -482,6 +500,10 @@ def _alike(reader: Reader, call: Call) -> None:
 def _concatenate(reader: Reader, layer: Any, call: Call) -> int:
     rank = len(call.shape)
     along = layer.axis % (rank + 1) - 1
+    if along < 0:
+        raise reader.refuse(
+            call, "an axis other than the batch's", f"axis={layer.axis}", "keep inputs apart"
+        )
     if along == rank - 1:
         return reader.add(graphs.Concatenate(call.name, call.operands, call.shape))
     axes = [*(axis for axis in range(rank) if axis != along), along]

@@ -13,19 +13,29 @@ from insens_tf import activations
 from insens_tf import graph as graphs
 from insens_tf.activations import PiecewiseLinear
 from insens_tf.errors import UnreadableModelError
-from insens_tf.reading.function_rules import FUNCTIONS, SMOOTH_FUNCTIONS
+from insens_tf.reading.function_rules import FUNCTIONS, SMOOTH_FUNCTIONS, USED_BY_FUNCTIONS
 from insens_tf.reading.keras_graph import (
     Operand,
     arguments_of,
     backend_of,
+    dtype_is_stated,
     function_of,
     is_keras,
     key,
     operands_of,
+    overridden,
     results_of,
+    settings_of_function,
     source,
 )
-from insens_tf.reading.layer_rules import NOT_PIECEWISE_LINEAR, OTHERWISE_IN_TRAINING, RULES
+from insens_tf.reading.layer_rules import (
+    MAKE_FLOATING,
+    MOVE_OR_CHOOSE,
+    NOT_PIECEWISE_LINEAR,
+    OTHERWISE_IN_TRAINING,
+    RULES,
+)
+from insens_tf.reading.layer_settings import unknown_settings, way_out_of
 
 __all__ = ["Call", "Reader", "Reading", "read", "read_what_can_be"]
 
@@ -149,6 +159,7 @@ class Reader:
                 "batch's given, such as Input((28, 28, 1))."
             )
         self.dtype = self._dtype()
+        self.whole_numbers = set() if tf.as_dtype(inputs[0].dtype).is_floating else {0}
         self.add(graphs.Input("input", (), shape))
         results = self._read(inputs, outputs, [0], prefix="")
         found = tuple(dict.fromkeys(self._looked_through(result) for result in results))
@@ -200,14 +211,12 @@ class Reader:
         """Append what an activation (a function, or a layer as K3 allows) does to `operand`."""
         if function is None or is_keras(function, "linear"):
             return operand
-        if hasattr(function, "get_config") and type(function).__name__ in RULES:
-            return RULES[type(function).__name__](
-                self, function, call._replace(operands=(operand,))
-            )
+        if _is_layer_with_rule(function) and not overridden(function):
+            return self._apply_rule(function, call._replace(operands=(operand,)))
         piecewise_linear = activations.named(function) if is_keras(function) else None
         if piecewise_linear is not None:
             return self.gated(call, operand, piecewise_linear)
-        name = getattr(function, "__name__", type(function).__name__)
+        name = getattr(function, "__name__", None) or _class_name(function)
         return self.bent(call, operand, name, function, is_known=is_keras(function))
 
     def gated(self, call: Call, operand: int, activation: PiecewiseLinear) -> int:
@@ -343,7 +352,9 @@ class Reader:
             positions_below = tuple(known[key(one)] for one in operands)
             call = Call(prefix + layer.name, positions_below, tuple(results[0].shape[1:]))
             try:
+                whole = self._whole(layer, node, call, results)
                 values = self._apply(layer, call, *arguments_of(node, known))
+                self.whole_numbers.update(values if whole else ())
             except UnreadableModelError as error:
                 shapes = [tuple(one.shape[1:]) for one in results]
                 values = [
@@ -361,16 +372,8 @@ class Reader:
             self.parts[call.name] = layer
         if function is None:
             self.keras_layers[call.name] = layer
-        kind = type(layer).__name__
-        # Keras 3 itself calls its layers of preprocessing so, which do the same in any case.
-        if named.get("training") and (kind in OTHERWISE_IN_TRAINING or hasattr(layer, "layers")):
-            raise self.refuse(
-                call,
-                "a layer that is called as for inference",
-                "training=True",
-                "rebuild the model without",
-            )
         if hasattr(layer, "layers"):
+            self._called_plainly(layer, call, positional, named)
             inputs, outputs = self._ends(layer)
             return self._read(inputs, outputs, call.operands, prefix=f"{call.name}/")
         if None in call.shape:
@@ -382,17 +385,101 @@ class Reader:
             )
         if function is not None:
             return [self._apply_function(layer, function, call, positional, named)]
+        self._of_known_kind(layer, call)
+        self._called_plainly(layer, call, positional, named)
+        return [self._apply_rule(layer, call)]
+
+    def _of_known_kind(self, layer: Any, call: Call) -> None:
+        kind = type(layer).__name__
         if kind in NOT_PIECEWISE_LINEAR and is_keras(layer):
             does, way_out = NOT_PIECEWISE_LINEAR[kind]
             raise self.refuse(call, "a piecewise linear layer", f"{kind}, which {does}", way_out)
-        if kind not in RULES or not is_keras(layer):
+        if _is_layer_with_rule(layer):
+            return
+        found = _class_name(layer)
+        for base in type(layer).__mro__:
+            if is_keras(base) and base.__name__ in RULES:
+                raise self.refuse(
+                    call,
+                    f"Keras' own {base.__name__}",
+                    f"{found}, a subclass of it that may compute something else",
+                    "build the layer as Keras' own, with the same weights, or cut the model "
+                    "before it",
+                )
+        raise self.refuse(
+            call,
+            f"a layer kind that can be read as piecewise linear ({', '.join(sorted(RULES))})",
+            found,
+            "replace it by such layers, or cut the model before it",
+        )
+
+    def _called_plainly(
+        self, layer: Any, call: Call, positional: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
+        """Refuse arguments of a call beyond the operands: a mask, a call as for training."""
+        kind = type(layer).__name__
+        try:
+            _, *others = (
+                inspect.signature(type(layer).call)
+                .bind(layer, *positional, **named)
+                .arguments.items()
+            )
+        except (TypeError, ValueError):
+            others = list(named.items())
+        for argument, value in others[1:]:
+            is_layer = not hasattr(layer, "layers")
+            # Keras 3 itself calls its layers of preprocessing so, which do the same in any case.
+            if argument == "training" and is_layer and kind not in OTHERWISE_IN_TRAINING:
+                continue
+            if value is not None and value is not False:
+                way_out = "rebuild the model without"
+                expected = (
+                    "a layer that is called as for inference"
+                    if argument == "training"
+                    else f"a layer that is called without {argument}"
+                )
+                raise self.refuse(call, expected, f"{argument}={value!r}", way_out)
+
+    def _whole(self, layer: Any, node: Any, call: Call, results: list[Any]) -> bool:
+        """Tell whether results are whole numbers; refuse where they would be rounded to these."""
+        if hasattr(layer, "layers"):
+            return False
+        what = function_of(layer) or type(layer).__name__
+        whole = not tf.as_dtype(results[0].dtype).is_floating
+        if not self.whole_numbers.isdisjoint(call.operands):
+            # An average is of a sum that runs over.
+            said_to_be_floating = dtype_is_stated(node) or what in MAKE_FLOATING
+            whole = whole or not said_to_be_floating or what == "Average"
+        if whole and what not in MOVE_OR_CHOOSE:
             raise self.refuse(
                 call,
-                f"a layer kind that can be read as piecewise linear ({', '.join(sorted(RULES))})",
-                f"{type(layer).__module__}.{type(layer).__qualname__}",
-                "replace it by such layers, or cut the model before it",
+                "a result of floating point numbers",
+                "one that is rounded to whole numbers",
+                "begin the model with a Rescaling layer, or with an Input of floating point "
+                "numbers, and leave every layer's dtype floating",
             )
-        return [RULES[kind](self, layer, call)]
+        return whole
+
+    def _apply_rule(self, layer: Any, call: Call) -> int:
+        by = overridden(layer)
+        kind = type(layer).__name__
+        if by:
+            raise self.refuse(
+                call,
+                f"Keras' own {kind}",
+                f"one that computes by its own {' and '.join(by)}",
+                "build the layer as Keras' own, or cut the model before it",
+            )
+        if not tf.as_dtype(layer.compute_dtype).is_floating:
+            raise self.refuse(
+                call,
+                "a floating dtype",
+                f"dtype={layer.compute_dtype!r}, which rounds",
+                "rebuild the layer with dtype='float32'",
+            )
+        for name, (expected, found) in unknown_settings(layer).items():
+            raise self.refuse(call, f"{name}={expected!r}", f"{name}={found!r}", way_out_of(name))
+        return RULES[kind](self, layer, call)
 
     def _apply_function(
         self,
@@ -403,6 +490,13 @@ class Reader:
         named: dict[str, Any],
     ) -> int:
         called = getattr(layer, "function", layer.call)
+        settings, defaults = settings_of_function(layer, called, positional, named)
+        used = USED_BY_FUNCTIONS.get(function, ())
+        beyond = {
+            name: value
+            for name, value in settings.items()
+            if name not in used and not _is_default(value, defaults[name])
+        }
         if function in SMOOTH_FUNCTIONS:
 
             def evaluated(value: tf.Tensor) -> tf.Tensor:
@@ -411,7 +505,9 @@ class Reader:
 
                 return called(*map(given, positional), **{k: given(v) for k, v in named.items()})
 
-            return self.bent(call, call.operand, function, evaluated)
+            # With settings it is another function than the one of its name.
+            of_its_name = beyond.keys() <= {"axis"}
+            return self.bent(call, call.operand, function, evaluated, is_known=of_its_name)
         if function not in FUNCTIONS:
             raise self.refuse(
                 call,
@@ -419,11 +515,24 @@ class Reader:
                 function,
                 "write it as Keras layers, or cut the model before it",
             )
-        arguments = inspect.signature(called).bind(*positional, **named).arguments
-        settings = {**vars(layer), **arguments, "function_name": function}
-        return FUNCTIONS[function](self, settings, call)
+        for name, value in beyond.items():
+            raise self.refuse(
+                call,
+                f"{function} with {name}={defaults[name]!r}",
+                f"{name}={value!r}",
+                "write it as Keras layers, or cut the model before it",
+            )
+        return FUNCTIONS[function](self, {**settings, "function_name": function}, call)
 
     def _ends(self, model: Any) -> tuple[list[Any], list[Any]]:
+        by = overridden(model)
+        if by:
+            name = getattr(model, "name", None) or repr(model)
+            raise UnreadableModelError(
+                f"model {name!r}: expected a Sequential or functional Keras model that computes as "
+                f"its layers are connected, found {type(model).__name__} with its own "
+                f"{' and '.join(by)}; rewrite that as layers of a functional model."
+            )
         try:
             inputs, outputs = model.inputs, model.outputs
         except (AttributeError, ValueError):
@@ -462,3 +571,15 @@ class Reader:
     @staticmethod
     def _shape_text(tensor: Any) -> str:
         return str(tuple(tensor.shape))
+
+
+def _is_layer_with_rule(thing: Any) -> bool:
+    return hasattr(thing, "get_config") and type(thing).__name__ in RULES and is_keras(thing)
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (not isinstance(value, Operand) and repr(value) == repr(default))
+
+
+def _class_name(thing: Any) -> str:
+    return f"{type(thing).__module__}.{type(thing).__qualname__}"

@@ -19,6 +19,7 @@ from insens_tf.chunks import at_a_time, readable_size, slices
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
 from insens_tf.finiteness import FiniteWeights, is_finite, too_large
+from insens_tf.first_use import FirstUse
 from insens_tf.insens import SENSITIVITIES, STATES, Insens, checked_frequency
 from insens_tf.layers import HiddenLayer, Layers
 from insens_tf.plan import Plan, expected_needed, plan
@@ -55,6 +56,9 @@ class SwitchedNetwork:
         "ratio" reads swish (silu), gelu, tanh, elu, selu, softsign and mish as gates: each neuron
         scaled by activity out over activity in, f(v)/v, held fixed. Then v = x w + b is exact, but
         w is no derivative. None refuses them anywhere but at the output.
+    prove : bool
+        Whether to hold the network against the model when it is first used, and again when the
+        weights have changed, on some of the inputs of that call.
 
     Attributes
     ----------
@@ -90,6 +94,7 @@ class SwitchedNetwork:
         *,
         memory_budget: int = 512 * 2**20,
         smooth_activations: str | None = None,
+        prove: bool = True,
     ) -> None:
         if not isinstance(memory_budget, (int, np.integer)) or memory_budget < 2**20:
             raise ValueError(
@@ -109,7 +114,9 @@ class SwitchedNetwork:
         self.outputs = self._found.outputs
         self.input_shape = self._graph.input_shape
         self.dtype = np.dtype(self._graph.dtype.as_numpy_dtype)
+        self._input_dtype = tf.as_dtype(model.inputs[0].dtype)
         self._finite_weights = FiniteWeights(self._found.keras_layers)
+        self._first_use = FirstUse(model, reading, self.memory_budget) if prove else None
         self._compiled: dict[Any, Any] = {}
         self._lock = threading.Lock()
 
@@ -136,7 +143,7 @@ class SwitchedNetwork:
         ValueError
             If x is not finite or of another shape.
         """
-        samples = {"random": random_inputs(self._graph)}
+        samples = {"random": random_inputs(self._graph, self._input_dtype)}
         if x is not None:
             samples["given"] = self._checked_inputs(x)
         self._finite_weights.check()
@@ -191,7 +198,7 @@ class SwitchedNetwork:
         """
         layers, single = self._chosen(layer, output=True)
         inputs = self._checked_inputs(x)
-        self._finite_weights.check()
+        self._check_model(inputs)
         positions = [one.position for one in layers]
         image = tf.TensorSpec((None, *self.input_shape), self._graph.dtype)
         compiled = self._cached(
@@ -278,7 +285,7 @@ class SwitchedNetwork:
             shape.
         """
         chosen = self.layers if layers is None else self._chosen(layers)[0]
-        self._finite_weights.check()
+        weights = self._finite_weights.check()
         counter = self._cached(
             ("frequency", *(layer.position for layer in chosen)),
             lambda: ActiveNeuronCounter(self._graph, chosen),
@@ -292,7 +299,14 @@ class SwitchedNetwork:
             delay=PATIENCE_IN_SECONDS,
             disable=not progress,
         )
-        return counter((self._checked_inputs(batch, "data") for batch in bar), self._too_large)
+
+        def inputs() -> Iterator[np.ndarray]:
+            for batch in bar:
+                x = self._checked_inputs(batch, "data")
+                self._prove(x, weights)
+                yield x
+
+        return counter(inputs(), self._too_large)
 
     @overload
     def insens(
@@ -365,7 +379,7 @@ class SwitchedNetwork:
         """
         layers, single = self._chosen(layer)
         inputs = self._checked_inputs(x)
-        self._finite_weights.check()
+        self._check_model(inputs)
         frequencies = checked_frequency(frequency, layers, single=single)
         _one_of("state", state, STATES)
         _one_of("sensitivity", sensitivity, SENSITIVITIES)
@@ -462,7 +476,7 @@ class SwitchedNetwork:
         """
         layers, single = self._chosen(layer)
         inputs = self._checked_inputs(x)
-        self._finite_weights.check()
+        self._check_model(inputs)
         frequencies = checked_frequency(frequency, layers, single=single)
         _one_of("state", state, STATES)
         check_sampling(probes, seed)
@@ -576,7 +590,7 @@ class SwitchedNetwork:
     def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:
         (found,), _ = self._chosen([layer], output=True)
         inputs = self._checked_inputs(x)
-        self._finite_weights.check()
+        self._check_model(inputs)
         chosen = chosen_neurons(found, neurons)
         weights = self._cached(
             ("weights", found.position),
@@ -625,7 +639,27 @@ class SwitchedNetwork:
                 f"input {int(np.flatnonzero(~finite)[0])} ({int((~finite).sum())} of {len(array)} "
                 "inputs); leave these out or mend them"
             )
+        if not self._input_dtype.is_floating:
+            with np.errstate(invalid="ignore"):
+                taken = array.astype(self._input_dtype.as_numpy_dtype)
+            if (taken != array).any():
+                raise ValueError(
+                    f"{argument}: expected whole numbers that {self._input_dtype.name} has, which "
+                    f"is what the model's Input takes, came {array[taken != array][0]:.6g}; pass "
+                    "the inputs as the model takes them, such as pictures from 0 to 255"
+                )
         return array
+
+    def _check_model(self, inputs: np.ndarray) -> None:
+        """Raise if the model as it is now has weights that are no numbers, or is not what is read.
+
+        Which shows on the inputs.
+        """
+        self._prove(inputs, self._finite_weights.check())
+
+    def _prove(self, inputs: np.ndarray, weights: np.ndarray) -> None:
+        if self._first_use is not None:
+            self._first_use(inputs, weights)
 
     def _finite_projection(self, projection: Projection) -> Projection:
         self._check_finite(projection.layer, projection.activity, projection.weights)

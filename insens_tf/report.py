@@ -16,7 +16,15 @@ from insens_tf.execution import Compiled, evaluated
 from insens_tf.layers import HiddenLayer, Layers
 from insens_tf.reading import Reading
 
-__all__ = ["Proof", "Report", "ReportedLayer", "proof", "random_inputs", "reported_layers"]
+__all__ = [
+    "Proof",
+    "Report",
+    "ReportedLayer",
+    "proof",
+    "random_inputs",
+    "reported_layers",
+    "values_of",
+]
 
 RANDOM_INPUTS = 8
 
@@ -242,7 +250,7 @@ def proof(model: Any, reading: Reading, x: np.ndarray, inputs: str, at_a_time: i
     compiled = Compiled(lambda x: graph.values(x, reading.results), [image])
     differences, values = [0.0], [0.0]
     for rows in slices(len(x), at_a_time):
-        for own, switched in zip(evaluated(model, x[rows]), compiled(x[rows])):
+        for own, switched in zip(values_of(model, x[rows]), compiled(x[rows])):
             # Of mixed precision the model's are of half of it.
             own = own.astype(np.float64)
             differences.append(float(np.abs(own - switched).max()))
@@ -250,11 +258,29 @@ def proof(model: Any, reading: Reading, x: np.ndarray, inputs: str, at_a_time: i
     return Proof(inputs, len(x), max(differences), max(values))
 
 
-def random_inputs(graph: graphs.Graph) -> np.ndarray:
-    """Return inputs as images have them, in 0..1, and as many normal ones; always the same."""
+def values_of(model: Any, x: np.ndarray) -> list[np.ndarray]:
+    """Return what a model itself gives for inputs, an array an output.
+
+    Of a model for a fixed number of inputs as well.
+    """
+    batch = model.inputs[0].shape[0]
+    if batch is None:
+        return evaluated(model, x)
+    chunks = (x[rows] for rows in slices(len(x), batch))
+    parts = [evaluated(model, np.resize(one, (batch, *x.shape[1:]))) for one in chunks]
+    return [np.concatenate(one)[: len(x)] for one in zip(*parts)]
+
+
+def random_inputs(graph: graphs.Graph, dtype: tf.DType) -> np.ndarray:
+    """Return inputs as images have them, in 0..1, and as many normal ones; always the same.
+
+    Of a model that takes whole numbers, from 0 to 255 or to the largest of their dtype.
+    """
     random = np.random.default_rng(0)
     half = (RANDOM_INPUTS // 2, *graph.input_shape)
     both = np.concatenate([random.random(half), random.normal(size=half)])
+    if not dtype.is_floating:
+        both = random.integers(0, min(255, dtype.max), both.shape, endpoint=True)
     return both.astype(graph.dtype.as_numpy_dtype)
 
 

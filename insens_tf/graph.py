@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -177,6 +177,22 @@ class Operation(ABC):
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         """Return the value, (batch, *shape), for the values of the operands."""
 
+    @abstractmethod
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return how its value changes with its operands, with the state held.
+
+        Parameters
+        ----------
+        values : sequence of tf.Tensor, shape (batch, *operand shape) each
+            The operands', which set the state.
+        changes : sequence of tf.Tensor, shape (batch * count, *operand shape) each
+            `count` changes of each operand, one input's after the other's.
+
+        Returns
+        -------
+        tf.Tensor, shape (batch * count, *shape)
+        """
+
     def of_known_shape(self, value: tf.Tensor) -> tf.Tensor:
         """Return its value such that TensorFlow knows the shape in derivatives of it, too."""
         return tf.reshape(value, (-1, *self.shape))
@@ -222,13 +238,34 @@ class Input(Operation):
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         raise AssertionError("the input's value is given")
 
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        raise AssertionError("the input's change is given")
+
 
 @dataclass(frozen=True, eq=False)
-class Matrix(Operation):
+class Affine(Operation):
+    """What is linear but for a bias, whatever its operands."""
+
+    _: KW_ONLY
+    bias: Any | None = None
+
+    @abstractmethod
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
+        """Return the value without the bias."""
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        result = self.linear(*values)
+        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        return self.linear(*changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix(Affine):
     """A dense layer: the last axis times a matrix, plus a bias."""
 
     kernel: Any
-    bias: Any | None
 
     @property
     def locality(self) -> Locality:
@@ -255,19 +292,16 @@ class Matrix(Operation):
             return super().rows(elements, *values)
         return [tf.transpose(tf.gather(tf.convert_to_tensor(self.kernel), elements, axis=1))]
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
-        result = tf.tensordot(value, tf.convert_to_tensor(self.kernel), axes=1)
-        result = self.of_known_shape(result)
-        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+        return self.of_known_shape(tf.tensordot(value, tf.convert_to_tensor(self.kernel), axes=1))
 
 
 @dataclass(frozen=True, eq=False)
-class Convolution(Operation):
+class Convolution(Affine):
     """A convolution of any rank, channels last: strides, dilation, padding, groups, bias."""
 
     kernel: Any
-    bias: Any | None
     strides: tuple[int, ...]
     dilation: tuple[int, ...]
     padding: str
@@ -332,7 +366,7 @@ class Convolution(Operation):
             tf.gather(weights, tf.reshape(place, (-1, *self.operand_shape[:axes])), batch_dims=1)
         ]
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         kernel = tf.convert_to_tensor(self.kernel)
 
@@ -346,25 +380,20 @@ class Convolution(Operation):
             )
 
         if self.groups == 1:
-            result = convolve(value, kernel)
-        else:
-            # TensorFlow has no gradient of a grouped convolution on the CPU.
-            parts = zip(
-                tf.split(value, self.groups, axis=-1), tf.split(kernel, self.groups, axis=-1)
-            )
-            result = tf.concat([convolve(*part) for part in parts], axis=-1)
-        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+            return convolve(value, kernel)
+        # TensorFlow has no gradient of a grouped convolution on the CPU.
+        parts = zip(tf.split(value, self.groups, axis=-1), tf.split(kernel, self.groups, axis=-1))
+        return tf.concat([convolve(*part) for part in parts], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
-class DepthwiseConvolution(Operation):
+class DepthwiseConvolution(Affine):
     """A convolution of each channel alone, over one or two axes.
 
     `kernel` is (size of the window ..., channels, results for each channel).
     """
 
     kernel: Any
-    bias: Any | None
     strides: tuple[int, ...]
     dilation: tuple[int, ...]
     padding: str
@@ -385,7 +414,7 @@ class DepthwiseConvolution(Operation):
             )
         )
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         kernel = tf.convert_to_tensor(self.kernel)
         strides, dilation = self.strides, self.dilation
@@ -396,19 +425,17 @@ class DepthwiseConvolution(Operation):
         result = tf.nn.depthwise_conv2d(
             value, kernel, (1, *strides, 1), self.padding.upper(), dilations=dilation
         )
-        result = self.of_known_shape(result)
-        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+        return self.of_known_shape(result)
 
 
 @dataclass(frozen=True, eq=False)
-class LocallyConnected(Operation):
+class LocallyConnected(Affine):
     """A convolution of any rank with a kernel of its own at every position, without padding.
 
     `kernel` is (positions, elements of a window, filters).
     """
 
     kernel: Any
-    bias: Any | None
     window: tuple[int, ...]
     strides: tuple[int, ...]
     operand_shape: tuple[int, ...]
@@ -420,7 +447,7 @@ class LocallyConnected(Operation):
     def work(self, rows: int) -> float:
         return super().work(rows) + CONVOLUTION_WORK * math.prod(self.kernel.shape)
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         elements = np.arange(math.prod(self.operand_shape)).reshape(self.operand_shape)
         seen = np.lib.stride_tricks.sliding_window_view(
@@ -430,19 +457,17 @@ class LocallyConnected(Operation):
         seen = seen.reshape(self.kernel.shape[0], self.kernel.shape[1])
         windows = tf.gather(tf.reshape(value, (-1, elements.size)), seen, axis=1)
         result = tf.einsum("npe,pef->npf", windows, tf.convert_to_tensor(self.kernel))
-        result = self.of_known_shape(result)
-        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+        return self.of_known_shape(result)
 
 
 @dataclass(frozen=True, eq=False)
-class TransposedConvolution(Operation):
+class TransposedConvolution(Affine):
     """A convolution the other way round, of any rank; `kernel` is (sizes ..., filters, channels).
 
     Its outputs see windows of which the stride is a fraction, so that its locality is not told.
     """
 
     kernel: Any
-    bias: Any | None
     strides: tuple[int, ...]
     padding: str
 
@@ -451,7 +476,7 @@ class TransposedConvolution(Operation):
         multiplications = self.size * math.prod(sizes) * channels / math.prod(self.strides)
         return super().work(rows) + CONVOLUTION_WORK * multiplications
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         result = tf.nn.conv_transpose(
             value,
@@ -460,8 +485,7 @@ class TransposedConvolution(Operation):
             self.strides,
             self.padding.upper(),
         )
-        result = self.of_known_shape(result)
-        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+        return self.of_known_shape(result)
 
 
 @dataclass(frozen=True, eq=False)
@@ -495,9 +519,13 @@ class BatchNormalization(Operation):
             offset = offset + tf.convert_to_tensor(self.shift)
         return value * factor + offset
 
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        (change,) = changes
+        return change * self.factor()
+
 
 @dataclass(frozen=True, eq=False)
-class Add(Operation):
+class Add(Affine):
     """The sum of its operands, all of one shape."""
 
     @property
@@ -507,12 +535,12 @@ class Add(Operation):
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         return lambda gradient: [gradient] * len(values)
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         return tf.add_n(values)
 
 
 @dataclass(frozen=True, eq=False)
-class Concatenate(Operation):
+class Concatenate(Affine):
     """Its operands side by side along the last axis."""
 
     @property
@@ -523,7 +551,7 @@ class Concatenate(Operation):
         channels = [value.shape[-1] for value in values]
         return lambda gradient: tf.split(gradient, channels, axis=-1)
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         return tf.concat(values, axis=-1)
 
 
@@ -554,6 +582,12 @@ class Gate(Operation):
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         slope = self.slope(*values)
         return lambda gradient: [gradient * slope]
+
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        (change,) = changes
+        slope = self.slope(*values)
+        of_each = tf.reshape(change, (tf.shape(slope)[0], -1, *self.shape))
+        return tf.reshape(of_each * slope[:, tf.newaxis], (-1, *self.shape))
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
@@ -619,9 +653,6 @@ class MaxPooling(Pooling):
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
-        if {*self.window, *self.strides} == {1}:
-            # The derivative of TensorFlow's gradient, compiled, is 0 here for several inputs.
-            return tf.identity(value)
         padding = self.padding.upper()
         if len(self.window) == 2:
             return tf.nn.max_pool2d(value, self.window, self.strides, padding)
@@ -636,11 +667,38 @@ class MaxPooling(Pooling):
         return tf.reshape(value, (-1, *self.shape))
 
     def winners(self, value: tf.Tensor) -> tf.Tensor:
-        """Return which element wins each window of two axes: flat indices, int64."""
+        """Return which element wins each window: flat indices, int64, (batch, *shape)."""
+        padding, channels = self.padding.upper(), self.shape[-1]
+        if len(self.window) == 2:
+            return tf.nn.max_pool_with_argmax(value, self.window, self.strides, padding)[1]
+        elements = None
+        if len(self.window) == 3:
+            # Of each plane, as the value is; their indices begin anew in each.
+            depth, *plane = self.operand_shape
+            value, elements = tf.nn.max_pool_with_argmax(
+                tf.reshape(value, (-1, *plane)), self.window[1:], self.strides[1:], padding
+            )
+            first = tf.range(depth, dtype=tf.int64) * math.prod(plane)
+            elements = tf.reshape(elements, (-1, depth, math.prod(value.shape[1:])))
+            elements = tf.reshape(elements + first[:, tf.newaxis], (tf.shape(elements)[0], -1))
+        columns = math.prod(self.shape[1:-1])
+        value = tf.reshape(value, (-1, self.operand_shape[0], columns, channels))
         _, winners = tf.nn.max_pool_with_argmax(
-            value, self.window, self.strides, self.padding.upper()
+            value, (self.window[0], 1), (self.strides[0], 1), padding
         )
-        return winners
+        winners = tf.reshape(winners, (-1, self.size))
+        if elements is not None:
+            winners = tf.gather(elements, winners, batch_dims=1)
+        return tf.reshape(winners, (-1, *self.shape))
+
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        # Not by the derivative of TensorFlow's gradient, which overwrites what it has yet to read
+        # where the result has the operand's shape.
+        (change,) = changes
+        winners = tf.reshape(self.winners(*values), (-1, self.size))
+        of_each = (tf.shape(winners)[0], -1, math.prod(self.operand_shape))
+        picked = tf.gather(tf.reshape(change, of_each), winners, axis=2, batch_dims=1)
+        return tf.reshape(picked, (-1, *self.shape))
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         if len(self.window) != 2:
@@ -664,26 +722,26 @@ class MaxPooling(Pooling):
         return backward
 
 
-class AveragePooling(Pooling):
+class AveragePooling(Pooling, Affine):
     """Average pooling; padding does not count."""
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         return tf.nn.avg_pool(value, self.window, self.strides, self.padding.upper())
 
 
 @dataclass(frozen=True, eq=False)
-class GlobalAveragePooling(Operation):
+class GlobalAveragePooling(Affine):
     """The mean over all axes but the last."""
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         axes = range(1, len(value.shape) - 1)
         return tf.reshape(tf.reduce_mean(value, axis=tuple(axes)), (-1, *self.shape))
 
 
 @dataclass(frozen=True, eq=False)
-class ZeroPadding(Operation):
+class ZeroPadding(Affine):
     """Zeros around the spatial axes: (before, after) of each."""
 
     padding: tuple[tuple[int, int], ...]
@@ -692,13 +750,13 @@ class ZeroPadding(Operation):
     def locality(self) -> Locality:
         return Locality(tuple(Window(1, 1, before) for before, _ in self.padding))
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         return self.of_known_shape(tf.pad(value, ((0, 0), *self.padding, (0, 0))))
 
 
 @dataclass(frozen=True, eq=False)
-class Cropping(Operation):
+class Cropping(Affine):
     """What is left of the spatial axes from the position `first` of each on."""
 
     first: tuple[int, ...]
@@ -707,14 +765,14 @@ class Cropping(Operation):
     def locality(self) -> Locality:
         return Locality(tuple(Window(1, 1, -first) for first in self.first))
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         result = tf.slice(value, (0, *self.first, 0), (-1, *self.shape))
         return self.of_known_shape(result)
 
 
 @dataclass(frozen=True, eq=False)
-class Resampling(Operation):
+class Resampling(Affine):
     """Each spatial axis times a matrix, (positions, positions of the operand): interpolation."""
 
     matrices: tuple[np.ndarray, ...]
@@ -723,7 +781,7 @@ class Resampling(Operation):
         longest = max(matrix.shape[1] for matrix in self.matrices)
         return super().work(rows) + self.size * longest
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         for matrix in self.matrices:
             # The first spatial axis is taken away, and comes back as the last of all.
@@ -733,22 +791,22 @@ class Resampling(Operation):
 
 
 @dataclass(frozen=True, eq=False)
-class Permutation(Operation):
+class Permutation(Affine):
     """Its operand with the axes, counted without the batch, in another order."""
 
     axes: tuple[int, ...]
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         result = tf.transpose(value, (0, *(axis + 1 for axis in self.axes)))
         return self.of_known_shape(result)
 
 
 @dataclass(frozen=True, eq=False)
-class Reshape(Operation):
+class Reshape(Affine):
     """The same elements, in the same order, in another shape."""
 
-    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         return tf.reshape(value, (-1, *self.shape))
 
@@ -764,6 +822,9 @@ class OutputActivation(Operation):
         (value,) = values
         return self.function(value)
 
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        raise AssertionError("nothing that is asked for comes after it")
+
 
 @dataclass(frozen=True, eq=False)
 class Refused(Operation):
@@ -772,6 +833,9 @@ class Refused(Operation):
     reason: UnreadableModelError
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        raise self.reason
+
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
         raise self.reason
 
 
@@ -807,6 +871,32 @@ class Graph:
                 operation = self.operations[position]
                 values[position] = operation(*(values[operand] for operand in operation.operands))
         return [values[position] for position in positions]
+
+    def pushed(self, x: tf.Tensor, changes: tf.Tensor, positions: Sequence[int]) -> list[tf.Tensor]:
+        """Return how the values at `positions` change with the input, with the state held.
+
+        Parameters
+        ----------
+        x : tf.Tensor, shape (batch, *input_shape)
+        changes : tf.Tensor, shape (batch * count, *input_shape)
+            `count` changes of each input, one input's after the other's.
+        positions : sequence of int
+
+        Returns
+        -------
+        list of tf.Tensor, shape (batch * count, *shape of the operation) each
+        """
+        ancestors = self.ancestors(positions)
+        values = dict(zip(ancestors, self.values(x, ancestors)))
+        pushed = {0: changes}
+        for position in ancestors:
+            if position:
+                operation = self.operations[position]
+                pushed[position] = operation.pushed(
+                    [values[operand] for operand in operation.operands],
+                    [pushed[operand] for operand in operation.operands],
+                )
+        return [pushed[position] for position in positions]
 
     def switched_weights(
         self, x: tf.Tensor, position: int, neurons: tf.Tensor

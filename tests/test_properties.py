@@ -123,7 +123,7 @@ def test_crops_after_a_gate_and_something_else(between: keras.layers.Layer) -> N
 
 @pytest.mark.parametrize("kind", ["MaxPooling1D", "MaxPooling2D", "MaxPooling3D"])
 def test_pooling_of_single_values(kind: str) -> None:
-    """Compiled, TensorFlow's second derivative of such a pooling is 0 for several inputs."""
+    """Compiled, TensorFlow's second derivative of such a pooling is 0: it is not to be used."""
     axes = int(kind[-2])
     model = keras.Sequential(
         [

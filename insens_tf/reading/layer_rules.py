@@ -98,7 +98,7 @@ def _rule(*class_names: str) -> Callable[[Rule], Rule]:
 @_rule("Dense")
 def _dense(reader: Reader, layer: Any, call: Call) -> int:
     position = reader.add(
-        graphs.Matrix(call.name, call.operands, call.shape, layer.kernel, layer.bias)
+        graphs.Matrix(call.name, call.operands, call.shape, layer.kernel, bias=layer.bias)
     )
     return reader.activation(layer.activation, call, position)
 

@@ -2,8 +2,8 @@
 
 The Jacobian's columns are what the basis images become. A neuron sees only its receptive field, so
 basis images one receptive field apart share a probe: each neuron sees at most one of their pixels,
-and its square is that pixel's share of w w. As the push forward is the derivative of the gradient
-in its seed, automatic differentiation does it for any operation, with no rule for each.
+and its square is that pixel's share of w w. Each operation pushes them on by itself, as derivatives
+of derivatives are not to be trusted: TensorFlow's of max pooling are wrong for some shapes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from insens_tf.row_norms.way import Cost, Way
 
 __all__ = ["Probes", "pushed_squares"]
 
-# How often all values of the graph are held: forward, its gradient, and that one's gradient.
-PASSES = 6
+# How often all values of the graph are held: those of the inputs, and what probes become.
+PASSES = 2
+
+# How much more than evaluating the graph it takes to push probes through it: picking out winners.
+PUSH_WORK = 1.5
 
 
 class Probes(Way):
-    """Pushes coloured probes forward, for all layers at once, by differentiating a gradient."""
+    """Pushes coloured probes forward, for all layers at once."""
 
     def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
         super().__init__(graph, positions, memory_budget)
@@ -59,8 +62,7 @@ class Probes(Way):
         positions = list(needed)
         probes = int(np.prod(probe_spacing(graph, positions)))
         rows = min(probes, at_a_time(graph, positions, memory_budget, passes=PASSES))
-        # Forward, the gradient, and the gradient's derivative, each for every probe.
-        work = probes * 4 * graph.work(positions, rows)
+        work = probes * PUSH_WORK * graph.work(positions, rows)
         return Cost(work, bytes_of(graph, positions, rows, PASSES))
 
 
@@ -85,27 +87,10 @@ def pushed_squares(
         The sum over probes z of (w z)^2 of every neuron, one a layer, (n, *layer shape).
     """
     inputs, count = tf.shape(x)[0], tf.shape(probes)[0]
-    repeated = tf.repeat(x, count, axis=0)
-    with tf.GradientTape() as seed_tape:
-        with tf.GradientTape() as tape:
-            tape.watch(repeated)
-            values = graph.values(repeated, positions)
-        seeds = [tf.zeros_like(value) for value in values]
-        seed_tape.watch(seeds)
-        gradient = tape.gradient(
-            values, repeated, seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-    pushed = seed_tape.gradient(
-        gradient,
-        seeds,
-        tf.tile(probes, [inputs] + [1] * len(graph.input_shape)),
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    # Of derivatives of derivatives TensorFlow does not always know the shape.
-    shapes = [graph.operations[position].shape for position in positions]
+    changes = tf.tile(probes, [inputs] + [1] * len(graph.input_shape))
     return [
-        tf.reduce_sum(tf.reshape(tf.square(value), (inputs, count, *shape)), axis=1)
-        for value, shape in zip(pushed, shapes)
+        tf.reduce_sum(tf.reshape(tf.square(value), (inputs, count, *value.shape[1:])), axis=1)
+        for value in graph.pushed(x, changes, positions)
     ]
 
 

@@ -164,6 +164,23 @@ def _architectures(rows: list[Row]) -> list[Row]:
     ]
 
 
+def _memory_of_ways(rows: list[Row]) -> list[Row]:
+    return [
+        {
+            "network": row["network"],
+            "layer": row["layer"],
+            "way": row["way"],
+            "budget": readable_size(row["budget"] * 2**20),
+            "planned": readable_size(row["planned_memory"]),
+            "measured": readable_size(row["measured_memory"]),
+            "measured / planned": f"{row['measured_memory'] / row['planned_memory']:.2f}",
+            "warned": "yes" if row["warned"] else "",
+        }
+        for row in rows
+        if row.get("measured_memory") is not None
+    ]
+
+
 def _refused(rows: list[Row]) -> list[Row]:
     return [{"network": row["network"], "refused with": row["refused"]} for row in rows]
 
@@ -178,6 +195,7 @@ SECTIONS: dict[str, tuple[str, Callable[[list[Row]], list[Row]]]] = {
     "width": ("How cost grows with the width", _growth),
     "depth": ("How cost grows with the depth", _growth),
     "architectures": ("Real architectures against automatic differentiation", _architectures),
+    "memory": ("Memory, planned and measured, at 224 x 224 pixels", _memory_of_ways),
     "refused": ("What cannot be read", _refused),
 }
 """The tables that a record may hold: title, and what turns its rows into cells by column."""

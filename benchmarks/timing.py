@@ -28,6 +28,7 @@ __all__ = [
     "compared",
     "environment",
     "extra_memory",
+    "resident_memory",
     "timed",
     "together",
 ]
@@ -116,15 +117,15 @@ def extra_memory(run: Run) -> int | None:
     _give_freed_memory_back()
     try:
         reset.write_text("5")
-        before = _resident("VmRSS")
+        before = resident_memory()
     except OSError:
         run()
         return None
     run()
-    return max(0, _resident("VmHWM") - before)
+    return max(0, resident_memory("VmHWM") - before)
 
 
-def _resident(field: str) -> int:
+def resident_memory(field: str = "VmRSS") -> int:
     """Return a field of this process' status, in bytes."""
     lines = Path("/proc/self/status").read_text("ascii", errors="replace").splitlines()
     (line,) = (line for line in lines if line.startswith(f"{field}:"))

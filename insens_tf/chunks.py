@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from insens_tf.graph import Graph
 
-__all__ = ["at_a_time", "bytes_of", "readable_size", "slices"]
+__all__ = ["at_a_time", "readable_size", "slices"]
 
 # Arrays beyond some 16 MB cost more in page faults than larger chunks save.
 LARGEST_ARRAY = 16 * 2**20
@@ -15,26 +15,19 @@ LARGEST_ARRAY = 16 * 2**20
 def at_a_time(
     graph: Graph,
     positions: Sequence[int],
-    memory_budget: int,
+    memory_budget: float,
+    bytes_each: float,
     *,
-    passes: int = 3,
     at_least: int = 1,
 ) -> int:
-    """Return how many inputs to send through the graph up to `positions` at once, at least 1.
+    """Return how many rows to send through the graph up to `positions` at once, at least 1.
 
-    `passes` is how many times all values of the graph are held: forward, and each way back.
     Speed alone never makes it less than `at_least`; the budget may.
     """
     ancestors = graph.ancestors(positions)
     largest = max(graph.operations[position].size for position in ancestors)
-    bytes_each = bytes_of(graph, positions, 1, passes)
     fastest = max(at_least, LARGEST_ARRAY // (largest * graph.dtype.size))
-    return max(1, min(memory_budget // bytes_each, fastest))
-
-
-def bytes_of(graph: Graph, positions: Sequence[int], rows: int, passes: int = 3) -> int:
-    """Return what `rows` inputs take on their way through the graph, held `passes` times."""
-    return rows * graph.elements(positions) * graph.dtype.size * passes
+    return max(1, min(int(memory_budget / bytes_each), fastest))
 
 
 def slices(total: int, size: int) -> Iterator[slice]:

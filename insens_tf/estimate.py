@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.chunks import at_a_time, slices
+from insens_tf.chunks import slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.insens import STATES, Passes, warn_of_vanished_squares
 from insens_tf.layers import HiddenLayer
-from insens_tf.row_norms.probes import PASSES, pushed_squares
+from insens_tf.row_norms.probes import probes_at_a_time, pushed_squares
 
 __all__ = ["GROUPS", "Estimator", "InsensEstimate", "check_sampling", "map_and_error"]
 
@@ -110,7 +110,7 @@ class Estimator:
         positions = [layer.position for layer in layers]
         # Half of the budget is for the graph, half for what is held beside it of each input: the
         # activities, terms and sums of squares of all layers, and some arrays of one, in float64.
-        self._rows_at_a_time = at_a_time(graph, positions, memory_budget // 2, passes=PASSES)
+        self._rows_at_a_time = probes_at_a_time(graph, positions, memory_budget // 2)
         held = (3 + GROUPS) * graph.dtype.size * sum(layer.neurons for layer in layers)
         held += 8 * 8 * max(layer.neurons for layer in layers)
         self._inputs_at_a_time = max(1, min(self._rows_at_a_time, memory_budget // 2 // held))

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.chunks import at_a_time, bytes_of, slices
+from insens_tf import memory
+from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
-from insens_tf.row_norms import Way
+from insens_tf.row_norms import Cost, Way
 
 __all__ = [
     "SENSITIVITIES",
     "STATES",
+    "Footprint",
     "Insens",
     "Passes",
     "checked_frequency",
@@ -34,10 +36,6 @@ STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 SENSITIVITIES = ("centre", "activity")
 """Eq. 7's readings: omega = x - c = v w / (w w), and omega = v w."""
-
-# How often all values of the graph are held: on the forward and backward passes, and, in float64,
-# as weights, terms and norms.
-PASSES = 6
 
 
 class Passes:
@@ -64,6 +62,51 @@ class Passes:
         }
 
 
+class Footprint:
+    """What the maps of some layers take in memory, the way to their row norms apart.
+
+    Parameters
+    ----------
+    graph : Graph
+    positions : sequence of int
+        The layers, as positions in the graph.
+    memory_budget : int
+        In bytes, of the arrays of the inputs that are taken at a time.
+
+    Attributes
+    ----------
+    inputs_at_a_time : int
+    functions : float
+        The bytes of compiled functions.
+    """
+
+    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
+        size = graph.dtype.size
+        neurons = sum(graph.operations[position].size for position in positions)
+        # Terms in float64, masks and norms of an input stay while a way computes norms; later terms
+        # go back to the input, in the graph's dtype and then as a tensor.
+        self._beside = neurons * (8 + 1 + size)
+        passes = max(memory.gradient(graph, [position]) for position in positions)
+        self._alone = neurons * (8 + 2 * size) + passes
+        self.inputs_at_a_time = at_a_time(graph, positions, memory_budget, self._alone)
+        self.functions = (
+            memory.TENSORFLOW
+            + sum(memory.functions(graph, [position]) for position in positions)
+            + memory.functions(graph, positions) / 4
+        )
+
+    @property
+    def beside(self) -> float:
+        """The bytes that are held while a way computes norms."""
+        return self.functions + self.inputs_at_a_time * self._beside
+
+    def with_way(self, cost: Cost, inputs: int) -> float:
+        """Return the bytes that are held at the fullest, with a way's, for that many inputs."""
+        inputs = min(inputs, self.inputs_at_a_time)
+        arrays = max(inputs * self._beside + cost.arrays, inputs * self._alone)
+        return self.functions + cost.functions + arrays
+
+
 class Insens:
     """Omega of some layers of a network.
 
@@ -81,14 +124,8 @@ class Insens:
     def __init__(self, graph: Graph, layers: Sequence[HiddenLayer], memory_budget: int) -> None:
         self._layers = tuple(layers)
         positions = [layer.position for layer in layers]
-        self._inputs_at_a_time = at_a_time(graph, positions, memory_budget, passes=PASSES)
+        self._inputs_at_a_time = Footprint(graph, positions, memory_budget).inputs_at_a_time
         self._passes = Passes(graph, layers)
-
-    @staticmethod
-    def memory(graph: Graph, positions: Sequence[int], memory_budget: int, inputs: int) -> int:
-        """Return how many bytes are held beside the way's, for that many inputs."""
-        at_once = at_a_time(graph, positions, memory_budget, passes=PASSES)
-        return bytes_of(graph, positions, min(inputs, at_once), PASSES)
 
     def __call__(
         self,
@@ -116,49 +153,59 @@ class Insens:
         maps = [np.empty_like(x) for _ in self._layers]
         for rows in slices(len(x), self._inputs_at_a_time):
             part = x[rows]
-            activities = self._passes.activities(part)
-            weights = [
-                STATES[state](activity) * (1.0 if frequency is None else frequency)
-                for activity, frequency in zip(activities, frequencies)
-            ]
-            # What is infinite here, 0 times infinity too, is reported with the map.
-            with np.errstate(invalid="ignore"):
-                terms = [activity * weight for activity, weight in zip(activities, weights)]
+            needed, terms = self._terms(part, frequencies, state)
             if sensitivity == "centre":
-                norms = self._norms(part, weights, row_norms, advance)
+                norms = self._norms(part, needed, row_norms, advance)
                 for layer, term, norm in zip(self._layers, terms, norms):
                     backward = partial(self._passes.backward[layer], part)
                     warn_of_vanished_squares(layer, term, norm, backward)
-                # A neuron with w = 0 has no centre and adds nothing: divided by infinity, it does.
-                norms = [np.where(norm == 0, np.inf, norm) for norm in norms]
-                terms = [term / norm for term, norm in zip(terms, norms)]
+                    # A neuron with w = 0 has no centre and adds nothing: divided by infinity, it
+                    # does.
+                    norm[norm == 0] = np.inf
+                    term /= norm
             else:
                 advance(len(part))
             for layer, term, result in zip(self._layers, terms, maps):
                 result[rows] = self._passes.backward[layer](part, term)
         return maps
 
+    def _terms(
+        self, x: np.ndarray, frequencies: Sequence[np.ndarray | None], state: str
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return which neurons of each layer are summed over, and v times what each weighs."""
+        needed, terms = [], []
+        for activity, frequency in zip(self._passes.activities(x), frequencies):
+            weight = STATES[state](activity) * (1.0 if frequency is None else frequency)
+            needed.append(weight != 0)
+            # What is infinite here, 0 times infinity too, is reported with the map.
+            with np.errstate(invalid="ignore"):
+                terms.append(activity * weight)
+        return needed, terms
+
     def _norms(
         self,
         x: np.ndarray,
-        weights: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray],
         row_norms: Sequence[Way],
         advance: Callable[[float], None],
     ) -> list[np.ndarray]:
-        """Return w w of each layer's neurons whose weight is not 0, and infinity elsewhere.
+        """Return w w of each layer's neurons that are summed over, and infinity elsewhere.
 
         One that is too large for the dtype is NaN, not to pass for one that is not needed.
         """
-        needed = {layer.position: weight != 0 for layer, weight in zip(self._layers, weights)}
+        needed = {layer.position: mask for layer, mask in zip(self._layers, masks)}
         total = sum(int(mask.sum()) for mask in needed.values())
         norms: dict[int, np.ndarray] = {}
         for way in row_norms:
             mine = {position: needed[position] for position in way.positions}
             share = len(x) * sum(int(mask.sum()) for mask in mine.values()) / max(1, total)
             norms |= way(x, mine, _scaled(advance, share))
-        return [
-            np.where(mask, _or_nan(norms[position]), np.inf) for position, mask in needed.items()
-        ]
+        results = []
+        for position, mask in needed.items():
+            result = np.where(mask, norms.pop(position), np.inf)
+            result[mask & np.isinf(result)] = np.nan
+            results.append(result)
+        return results
 
 
 def warn_of_vanished_squares(
@@ -181,10 +228,12 @@ def warn_of_vanished_squares(
     """
     limits = np.finfo(squares.dtype)
     vanished = (terms != 0) & (squares < limits.tiny / limits.eps)
+    if not vanished.any():
+        return
     # Only if all of these have w = 0 is any sum of them 0. Different numbers keep one from
     # cancelling another.
     numbers = 1 + np.arange(vanished[0].size).reshape(vanished.shape[1:]) / vanished[0].size
-    if vanished.any() and backward(vanished * numbers).any():
+    if backward(vanished * numbers).any():
         warnings.warn(
             f"layer {layer.name!r}: some neurons' switched weights are so small that their squares "
             f"are lost in {squares.dtype}, and so are their parts of Insens; rebuild the model in "
@@ -192,10 +241,6 @@ def warn_of_vanished_squares(
             RuntimeWarning,
             stacklevel=2,
         )
-
-
-def _or_nan(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isinf(values), np.nan, values)
 
 
 def _scaled(advance: Callable[[float], None], share: float) -> Callable[[float], None]:

@@ -14,13 +14,14 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
+from insens_tf import memory
 from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter, batches_of
 from insens_tf.chunks import at_a_time, readable_size, slices
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
 from insens_tf.finiteness import FiniteWeights, is_finite, too_large
 from insens_tf.first_use import FirstUse
-from insens_tf.insens import SENSITIVITIES, STATES, Insens, checked_frequency
+from insens_tf.insens import SENSITIVITIES, STATES, Footprint, Insens, checked_frequency
 from insens_tf.layers import HiddenLayer, Layers
 from insens_tf.plan import Plan, expected_needed, plan
 from insens_tf.projections import (
@@ -31,7 +32,7 @@ from insens_tf.projections import (
 )
 from insens_tf.reading import read, read_what_can_be
 from insens_tf.report import Report, proof, random_inputs, reported_layers
-from insens_tf.row_norms import WAYS, Choice, Way, choose
+from insens_tf.row_norms import WAYS, Choice, Cost, Way, choose
 from insens_tf.switched_weights import SwitchedWeights
 
 __all__ = ["SwitchedNetwork", "examine"]
@@ -107,7 +108,6 @@ class SwitchedNetwork:
         self.memory_budget = int(memory_budget)
         # Insens holds activities and maps while a way computes their norms.
         self._budget_of_maps = self.memory_budget // 4
-        self._budget_of_ways = self.memory_budget - self._budget_of_maps
         self._graph = reading.graph
         self._found = Layers(reading)
         self.layers = self._found.hidden
@@ -147,7 +147,8 @@ class SwitchedNetwork:
         if x is not None:
             samples["given"] = self._checked_inputs(x)
         self._finite_weights.check()
-        size = at_a_time(self._graph, self._reading.results, self.memory_budget)
+        of_an_input = memory.evaluation(self._graph, self._reading.results)
+        size = at_a_time(self._graph, self._reading.results, self.memory_budget, of_an_input)
         proofs = (
             proof(self.model, self._reading, one, name, size) for name, one in samples.items()
         )
@@ -206,7 +207,8 @@ class SwitchedNetwork:
             lambda: Compiled(lambda x: self._graph.values(x, positions), [image]),
         )
         results = [np.empty((len(inputs), *one.shape), self.dtype) for one in layers]
-        size = at_a_time(self._graph, positions, self.memory_budget)
+        of_an_input = memory.evaluation(self._graph, positions)
+        size = at_a_time(self._graph, positions, self.memory_budget, of_an_input)
         for rows in slices(len(inputs), size):
             for result, part in zip(results, compiled(inputs[rows])):
                 result[rows] = part
@@ -388,7 +390,8 @@ class SwitchedNetwork:
         choice = self._choice(expected_needed(layers, frequencies, state), way)
         if sensitivity == "centre":
             self._warn_of_memory(choice, len(inputs))
-        ways = [self._way(name, positions) for name, positions in choice.groups.items()]
+        budget = self._budget_of_ways(list(choice.ways))
+        ways = [self._way(name, positions, budget) for name, positions in choice.groups.items()]
         compiled = self._cached(
             ("insens", *layers), lambda: Insens(self._graph, layers, self._budget_of_maps)
         )
@@ -531,10 +534,10 @@ class SwitchedNetwork:
         needed = expected_needed(layers, frequencies, state)
         choice = self._choice(needed, way)
 
-        def own_memory(positions: Sequence[int]) -> int:
-            return self._memory_of_maps(positions, inputs)
+        def taken(positions: Sequence[int], cost: Cost) -> float:
+            return self._footprint(positions).with_way(cost, inputs)
 
-        return plan(self._graph, layers, self.outputs, needed, choice, inputs, own_memory)
+        return plan(self._graph, layers, self.outputs, needed, choice, inputs, taken)
 
     def _inputs_in(self, x_shape: Any) -> int:
         """Return how many inputs an array of this shape holds."""
@@ -556,24 +559,31 @@ class SwitchedNetwork:
         # By the share that is needed, in 64 steps: another frequency is seldom another choice.
         sizes = {position: self._graph.operations[position].size for position in needed}
         steps = {one: math.ceil(64 * count / sizes[one]) for one, count in needed.items()}
+        budget = self._budget_of_ways(list(needed))
         return self._cached(
             ("choice", way, *steps.items()),
             lambda: choose(
                 self._graph,
                 {one: step / 64 * sizes[one] for one, step in steps.items()},
-                self._budget_of_ways,
+                budget,
                 way,
             ),
         )
 
-    def _memory_of_maps(self, positions: Sequence[int], inputs: int) -> int:
-        return Insens.memory(self._graph, positions, self._budget_of_maps, inputs)
+    def _footprint(self, positions: Sequence[int]) -> Footprint:
+        return self._cached(
+            ("footprint", *positions),
+            lambda: Footprint(self._graph, positions, self._budget_of_maps),
+        )
+
+    def _budget_of_ways(self, positions: Sequence[int]) -> float:
+        return self.memory_budget - self._footprint(positions).beside
 
     def _warn_of_memory(self, choice: Choice, inputs: int) -> None:
-        memory = choice.together.memory + self._memory_of_maps(list(choice.ways), inputs)
-        if memory > self.memory_budget:
+        taken = self._footprint(list(choice.ways)).with_way(choice.together, inputs)
+        if taken > self.memory_budget:
             warnings.warn(
-                f"Insens takes about {readable_size(memory)} at a time, more than the memory "
+                f"Insens takes about {readable_size(taken)} at a time, more than the memory "
                 f"budget of {readable_size(self.memory_budget)}, as no less is enough for one "
                 "input of this size; plan() says for which layer. Build the SwitchedNetwork with a "
                 "larger memory_budget if there is as much memory",
@@ -581,10 +591,10 @@ class SwitchedNetwork:
                 stacklevel=3,
             )
 
-    def _way(self, name: str, positions: tuple[int, ...]) -> Way:
+    def _way(self, name: str, positions: tuple[int, ...], budget: float) -> Way:
         return self._cached(
-            ("way", name, positions),
-            lambda: WAYS[name](self._graph, positions, self._budget_of_ways),
+            ("way", name, positions, budget),
+            lambda: WAYS[name](self._graph, positions, budget),
         )
 
     def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:

@@ -119,11 +119,12 @@ def plan(
     needed: Mapping[int, float],
     choice: Choice,
     inputs: int,
-    own_memory: Callable[[Sequence[int]], int],
+    memory: Callable[[Sequence[int], Cost], float],
 ) -> Plan:
     """Return the plan for what was chosen.
 
-    `own_memory` returns the bytes that Insens of the layers at some positions holds beside its way.
+    `memory` returns the bytes that Insens of the layers at some positions takes, with what their
+    ways cost.
     """
     gradient = 2 * graph.work([output.position for output in outputs], FEW)
 
@@ -142,10 +143,10 @@ def plan(
                 needed[layer.position],
                 choice.ways[layer.position],
                 gradients(choice.alone[layer.position], [layer.position]),
-                choice.alone[layer.position].memory + own_memory([layer.position]),
+                memory([layer.position], choice.alone[layer.position]),
             )
             for layer in layers
         ),
         gradients(choice.together, list(needed)),
-        choice.together.memory + own_memory(list(needed)),
+        memory(list(needed), choice.together),
     )

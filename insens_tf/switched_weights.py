@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.chunks import at_a_time, bytes_of, slices
+from insens_tf import memory
+from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 
@@ -22,15 +23,18 @@ class Gradients:
     ----------
     rows_at_a_time : int
         How many pairs of an input and a neuron there are in one pass.
-    memory : int
-        The bytes that a pass holds.
+    functions : float
+        The bytes that its compiled function takes.
     """
 
-    def __init__(self, graph: Graph, position: int, memory_budget: int) -> None:
+    def __init__(self, graph: Graph, position: int, memory_budget: float) -> None:
         self._graph = graph
         self._position = position
-        self.rows_at_a_time = at_a_time(graph, [position], memory_budget)
-        self.memory = bytes_of(graph, [position], self.rows_at_a_time)
+        self._of_a_pair = memory.gradient(graph, [position])
+        self.functions = memory.functions(graph, [position])
+        self.rows_at_a_time = at_a_time(
+            graph, [position], memory_budget - self.functions, self._of_a_pair
+        )
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         self._compiled = Compiled(self._recover, [image, tf.TensorSpec((None,), tf.int64)])
 
@@ -49,6 +53,10 @@ class Gradients:
                 part = self._compiled(x[rows], neurons[columns])
                 activity[rows, columns], weights[rows, columns] = part
         return activity, weights
+
+    def arrays(self, rows: float) -> float:
+        """Return the bytes of arrays that a pass of at most so many rows holds."""
+        return min(rows, self.rows_at_a_time) * self._of_a_pair
 
     def squared_norms(self, x: np.ndarray, neurons: np.ndarray) -> np.ndarray:
         """Return w w, (k,), of the neurons for one input, (1, *input_shape)."""
@@ -77,11 +85,18 @@ class Gradients:
 class SharedBackward:
     """w of many neurons for an input: its state is evaluated once, and all go back through it."""
 
-    def __init__(self, graph: Graph, position: int, memory_budget: int) -> None:
+    def __init__(self, graph: Graph, position: int, memory_budget: float) -> None:
         self._graph = graph
         self._position = position
-        self.rows_at_a_time = at_a_time(graph, [position], memory_budget, at_least=8)
-        self.memory = bytes_of(graph, [position], self.rows_at_a_time)
+        self._state, self._of_a_neuron = memory.backward(graph, position)
+        self.functions = memory.functions(graph, [position])
+        self.rows_at_a_time = at_a_time(
+            graph,
+            [position],
+            memory_budget - self.functions - self._state,
+            self._of_a_neuron,
+            at_least=8,
+        )
         signature = [
             tf.TensorSpec((1, *graph.input_shape), graph.dtype),
             tf.TensorSpec((None,), tf.int64),
@@ -98,6 +113,10 @@ class SharedBackward:
                 activity[row, chunk], weights[row, chunk] = part
         return activity, weights
 
+    def arrays(self, rows: float) -> float:
+        """Return what `Gradients` does."""
+        return self._state + min(rows, self.rows_at_a_time) * self._of_a_neuron
+
     def squared_norms(self, x: np.ndarray, neurons: np.ndarray) -> np.ndarray:
         """Return what `Gradients` does, for at most `rows_at_a_time` neurons."""
         return self._norms(x, neurons)
@@ -113,7 +132,7 @@ class SharedBackward:
 class SwitchedWeights:
     """w of any neurons of one layer, the faster way for as many as there are."""
 
-    def __init__(self, graph: Graph, position: int, memory_budget: int) -> None:
+    def __init__(self, graph: Graph, position: int, memory_budget: float) -> None:
         self._alone = Gradients(graph, position, memory_budget)
         self._together = SharedBackward(graph, position, memory_budget)
 

@@ -24,6 +24,12 @@ WAYS: dict[str, type[Way]] = {
 }
 """The ways there are, by name; a new one has its place here."""
 
+EXCESS = 4
+"""Twice the memory that there is has to save more than 2**4 times the work."""
+
+# What is left of a budget may be nothing.
+LEAST_BUDGET = 2**20
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -50,12 +56,13 @@ class Choice:
 
 
 def choose(
-    graph: Graph, needed: Mapping[int, float], memory_budget: int, way: str | None = None
+    graph: Graph, needed: Mapping[int, float], memory_budget: float, way: str | None = None
 ) -> Choice:
     """Choose the way that each layer is to go.
 
     Each first goes the way that is cheapest for it alone, then whichever makes all of them together
-    cheaper, as long as there is one.
+    cheaper, as long as there is one. What takes more memory than it may counts as dearer by
+    `EXCESS`: it is chosen where nothing takes less, or only at the price of far more work.
 
     Parameters
     ----------
@@ -97,13 +104,12 @@ def choose(
     def together(ways: dict[int, str]) -> Cost:
         return _total([of_group(*group) for group in _groups(ways).items()])
 
-    if way is None:
-        # What holds more than it may is for where nothing holds less.
-        for position, possible in costs.items():
-            fitting = {name: one for name, one in possible.items() if one.memory <= memory_budget}
-            costs[position] = fitting or possible
+    def price(cost: Cost) -> float:
+        excess = max(1.0, cost.memory / max(memory_budget, LEAST_BUDGET))
+        return cost.work * excess**EXCESS
+
     ways = {
-        position: way or min(possible, key=lambda name: possible[name].work)
+        position: way or min(possible, key=lambda name: price(possible[name]))
         for position, possible in costs.items()
     }
     best = together(ways)
@@ -116,14 +122,18 @@ def choose(
                     continue
                 other = ways | {position: name}
                 cost = together(other)
-                if cost.work < best.work:
+                if price(cost) < price(best):
                     ways, best, improved = other, cost, True
     alone = {position: possible[ways[position]] for position, possible in costs.items()}
     return Choice(ways, alone, best)
 
 
 def _total(costs: list[Cost]) -> Cost:
-    return Cost(sum(one.work for one in costs), max(one.memory for one in costs))
+    return Cost(
+        sum(one.work for one in costs),
+        max(one.arrays for one in costs),
+        sum(one.functions for one in costs),
+    )
 
 
 def _groups(ways: Mapping[int, str]) -> dict[str, tuple[int, ...]]:

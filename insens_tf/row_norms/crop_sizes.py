@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from insens_tf import graph as graphs
+from insens_tf import memory
 from insens_tf.chunks import LARGEST_ARRAY
 from insens_tf.graph import ELEMENT_WORK, Graph
 from insens_tf.row_norms.layouts import Layout, layouts
@@ -13,9 +15,16 @@ from insens_tf.row_norms.way import Cost
 
 __all__ = ["CropSizes", "crop_sizes", "touched_rows"]
 
-# What is in memory at the peak, for each byte that is counted here: two operations may run at once,
-# and memory that was given back is not all used again. Measured from 32 to 224 pixels.
-ALLOCATED = 1.7
+# What is resident at the peak, for each byte that is counted here: of the crops, which are not all
+# there at a time, and of the state. Measured from 32 to 224 pixels.
+ALLOCATED = 1.0
+ALLOCATED_STATE = 1.2
+
+# What tracing and compiling takes for a row of a layer's crops.
+OF_A_CROP_ROW = 2**20
+
+# What the steps for a row of a layer's crops cost, however small they are.
+WORK_OF_A_CROP_ROW = 2e6
 
 # The share of the units below a dense layer that carry anything on, unless it is known.
 CARRYING = 0.4
@@ -29,25 +38,25 @@ class CropSizes:
     ----------
     layouts : mapping of int to Layout
         Of the layers with positions.
-    width : int
-        How many columns of the input are pushed: the input's, rounded up to whole blocks.
-    rows_at_a_time : int
-        How many of its rows, a multiple of every block's.
-    chunks : int
-        In how many goes that covers the input.
+    at_a_time : tuple of int
+        How many rows and columns of the input, multiples of every block's.
+    chunks : tuple of int
+        In how many goes down and across that covers the input.
     cost : Cost
         Of all goes.
     """
 
     layouts: Mapping[int, Layout]
-    width: int
-    rows_at_a_time: int
-    chunks: int
+    at_a_time: tuple[int, int]
+    chunks: tuple[int, int]
     cost: Cost
 
 
-def crop_sizes(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> CropSizes | None:
+def crop_sizes(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> CropSizes | None:
     """Return the sizes of a push to the layers `needed`; None if it cannot be done.
+
+    As many whole rows of blocks as are fast, and as fit; where not one fits, part of it, down to a
+    single block, which may not fit either: the cost tells.
 
     Parameters
     ----------
@@ -62,25 +71,41 @@ def crop_sizes(graph: Graph, needed: Mapping[int, float], memory_budget: int) ->
     if found is None:
         return None
     height, width, channels = (*graph.input_shape, 1, 1)[:3]
-    coarsest_rows = max((one.rows.stride for one in found.values()), default=1)
-    coarsest_columns = max((one.columns.stride for one in found.values()), default=1)
-    width = -(-width // coarsest_columns) * coarsest_columns
+    coarsest = [
+        max((one.spans[axis].stride for one in found.values()), default=1) for axis in (0, 1)
+    ]
     measure = _Measure(graph, ancestors, found, needed)
-    components = width * channels
-    a_row = components * graph.dtype.size
-    # As many as are fast, and as many as fit.
-    fastest = LARGEST_ARRAY // (a_row * measure.largest_crop_row())
+    whole_width = -(-width // coarsest[1]) * coarsest[1]
+    bytes_of_a_pixel = ALLOCATED * channels * graph.dtype.size * measure.peak_elements()
+    fastest = LARGEST_ARRAY // (
+        whole_width * channels * graph.dtype.size * measure.largest_crop_row()
+    )
     fixed = measure.fixed_bytes()
-    bytes_of_a_row = ALLOCATED * a_row * measure.peak_elements()
-    fitting = int((memory_budget - fixed) / bytes_of_a_row)
-    rows = min(max(fastest // coarsest_rows, 1), fitting // coarsest_rows) * coarsest_rows
-    if rows < 1:
-        return None
-    chunks = -(-height // rows)
-    rows = -(-height // (chunks * coarsest_rows)) * coarsest_rows
-    chunks = -(-height // rows)
-    cost = Cost(components * height * measure.work(), fixed + rows * bytes_of_a_row)
-    return CropSizes(found, width, rows, chunks, cost)
+    functions = measure.function_bytes()
+    fitting = int((memory_budget - fixed - functions) / bytes_of_a_pixel)
+    rows_of_blocks = min(max(fastest // coarsest[0], 1), fitting // (coarsest[0] * whole_width))
+    if rows_of_blocks >= 1:
+        at_a_time = rows_of_blocks * coarsest[0], whole_width
+    else:
+        blocks = max(1, fitting // (coarsest[0] * coarsest[1]))
+        at_a_time = coarsest[0], blocks * coarsest[1]
+    # As many goes, and in each about as much.
+    down, right = (_even(*one) for one in zip((height, width), at_a_time, coarsest))
+    pixels = down[0] * right[0]
+    goes = down[1] * right[1]
+    cost = Cost(
+        work=height * whole_width * channels * measure.work() + (goes - 1) * measure.work_of_a_go(),
+        arrays=fixed + pixels * bytes_of_a_pixel,
+        functions=functions,
+    )
+    return CropSizes(found, (down[0], right[0]), (down[1], right[1]), cost)
+
+
+def _even(length: int, at_most: int, multiple: int) -> tuple[int, int]:
+    """Return a multiple of `multiple`, and how many of it cover `length` in as few goes."""
+    chunks = -(-length // at_most)
+    size = -(-length // (chunks * multiple)) * multiple
+    return size, -(-length // size)
 
 
 def touched_rows(operation: graphs.Operation, below: Layout, above: Layout) -> list[list[int]]:
@@ -124,6 +149,12 @@ class _Measure:
         """Return the work of a component's way through all layers."""
         return sum(self._work(position) for position in self.ancestors)
 
+    def work_of_a_go(self) -> float:
+        """Return the work of a go beside its components': many small steps, and adding to sums."""
+        sums = sum(self.graph.operations[position].size for position in self.needed)
+        rows = sum(layout.rows.length for layout in self.layouts.values())
+        return ELEMENT_WORK * sums + WORK_OF_A_CROP_ROW * rows
+
     def largest_crop_row(self) -> int:
         """Return the elements of the widest row of crops."""
         return max(
@@ -135,16 +166,20 @@ class _Measure:
             default=max(self.graph.operations[position].size for position in self.ancestors),
         )
 
-    def fixed_bytes(self) -> int:
+    def fixed_bytes(self) -> float:
         """Return the bytes of what does not depend on how many components there are.
 
-        The values of every layer, with masks and slopes of their size, and the kernels, spread or
-        gathered.
+        An evaluation, each state and a padded copy of it, the sums, old and new, and the kernels,
+        spread or gathered.
         """
-        values = 4 * self.graph.elements(list(self.needed))
+        state = sum(2 * self.graph.operations[position].size for position in self.needed)
         kernels = 0
         for position in self.ancestors:
             operation = self.graph.operations[position]
+            if isinstance(operation, graphs.Gate):
+                state += 2 * operation.size
+            elif isinstance(operation, graphs.Pooling):
+                state += 2 * math.prod(operation.window) * operation.size
             if isinstance(operation, graphs.Convolution):
                 row, rows_above = self._rows(position)
                 kernels += row * self._crop_row(position) * (int(operation.kernel.shape[0]) + 1)
@@ -155,7 +190,13 @@ class _Measure:
                 kernels += row * self._crop_row(position) * sum(map(len, different))
             elif isinstance(operation, graphs.Matrix) and position not in self.layouts:
                 kernels += int(CARRYING * operation.kernel.shape[0]) * operation.size
-        return (values + kernels) * self.graph.dtype.size
+        held = ALLOCATED_STATE * state + kernels
+        return held * self.graph.dtype.size + memory.evaluation(self.graph, list(self.needed))
+
+    def function_bytes(self) -> int:
+        """Return what TensorFlow takes for the function, which is written down row by row."""
+        rows = sum(layout.rows.length for layout in self.layouts.values())
+        return OF_A_CROP_ROW * rows + memory.functions(self.graph, list(self.needed))
 
     def peak_elements(self) -> int:
         """Return the most elements for a component that are held at once."""
@@ -171,7 +212,7 @@ class _Measure:
                 for other in self.ancestors
                 if other < position <= last_use.get(other, -1)
             )
-            peak = max(peak, alive + self._extra(position) + self._elements(position))
+            peak = max(peak, alive + self._beside(position) + self._elements(position))
         return peak
 
     def _is_alike(self, position: int) -> bool:
@@ -198,6 +239,14 @@ class _Measure:
         row = below.columns.merged(windows[1].stride).length * channels
         return row, below.rows.merged(windows[0].stride).length
 
+    def _blocks_below(self, position: int) -> int:
+        """Return how many blocks of the operand become one."""
+        windows = self.graph.operations[position].locality.windows or ()
+        return math.prod(window.stride for window in windows)
+
+    def _crop_rows(self, position: int) -> int:
+        return self.layouts[position].rows.length
+
     def _taps(self, position: int) -> list[list[int]]:
         operation = self.graph.operations[position]
         return touched_rows(operation, self.layouts[operation.operands[0]], self.layouts[position])
@@ -216,8 +265,24 @@ class _Measure:
             return operation.size
         return layout.rows.length * self._crop_row(position)
 
-    def _extra(self, position: int) -> int:
-        """Return the elements held while an operation is pushed through, beyond its result."""
+    def _beside(self, position: int) -> int:
+        """Return the elements held while an operation is pushed through, beyond its result.
+
+        Row by row of the result, so that not all that is moved is held at a time.
+        """
+        operation = self.graph.operations[position]
+        if position in self.layouts and not self._is_alike(position):
+            match operation:
+                case graphs.Convolution() | graphs.Matrix():
+                    row, rows = self._rows(position)
+                    merged = 0 if self._blocks_below(position) == 1 else row * rows
+                    return merged + 2 * row * self._touched(position) // self._crop_rows(position)
+                case graphs.Pooling():
+                    return self._elements(operation.operands[0]) + 2 * self._elements(position)
+        return self._moved(position)
+
+    def _moved(self, position: int) -> int:
+        """Return the elements that are laid out anew to push an operation through."""
         operation = self.graph.operations[position]
         if position in self.layouts and operation.operands:
             match operation:
@@ -259,7 +324,7 @@ class _Measure:
                     return 0.0
                 row, _ = self._rows(position)
                 product = self._touched(position) * row * self._crop_row(position)
-                moved = self._extra(position) + self._elements(position)
+                moved = self._moved(position) + self._elements(position)
                 return product + ELEMENT_WORK * moved
             case graphs.Matrix():
                 below = self._spatial_below(position)
@@ -269,7 +334,7 @@ class _Measure:
                     # Only the rows that the crops of a row of blocks touch.
                     height = self.graph.operations[below].shape[0]
                     size *= min(1.0, self.layouts[below].rows.length / height)
-                    laid_out = ELEMENT_WORK * self._extra(position)
+                    laid_out = ELEMENT_WORK * self._moved(position)
                 wanted = self.needed.get(position, 0.0)
                 if self._carried_on(position):
                     wanted = max(wanted, CARRYING * operation.size)

@@ -10,6 +10,7 @@ that they touch; only units that carry anything on, and only neurons that are ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -56,7 +57,7 @@ Push = Callable[..., Any]
 class Crops(Way):
     """Pushes crops forward, an input at a time, for all layers at once."""
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
+    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
         super().__init__(graph, positions, memory_budget)
         sizes = crop_sizes(graph, dict.fromkeys(positions, 0.0), memory_budget)
         if sizes is None:
@@ -84,7 +85,7 @@ class Crops(Way):
         return norms
 
     @staticmethod
-    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> Cost:
         sizes = crop_sizes(graph, needed, memory_budget)
         return IMPOSSIBLE if sizes is None else sizes.cost
 
@@ -102,7 +103,7 @@ class _Sweep:
     """The push of one input's crops, written down as TensorFlow operations.
 
     Everything that depends on the state alone is made once; the pushing itself is done for some
-    rows of the input at a time.
+    rows and columns of the input at a time.
     """
 
     def __init__(
@@ -122,10 +123,10 @@ class _Sweep:
                 self.consumers[operand].append(position)
         self.layouts = sizes.layouts
         self.dtype = graph.dtype
-        self.rows_at_a_time, self.chunks = sizes.rows_at_a_time, sizes.chunks
-        self.width = sizes.width
+        self.at_a_time, self.chunks = sizes.at_a_time, sizes.chunks
         self.input_size = (*graph.input_shape, 1)[:2]
-        self.exact = self.input_size == (self.rows_at_a_time * self.chunks, self.width)
+        covered = tuple(size * count for size, count in zip(self.at_a_time, self.chunks))
+        self.exact = self.input_size == covered
         self.pooling_weights = {
             position: self._weights(operation)
             for position in self.ancestors
@@ -144,22 +145,26 @@ class _Sweep:
         def chunk(
             number: tf.Tensor, totals: Sequence[tf.Tensor]
         ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-            return number + 1, self._push(number * self.rows_at_a_time, totals)
+            down, right = number // self.chunks[1], number % self.chunks[1]
+            first = down * self.at_a_time[0], right * self.at_a_time[1]
+            return number + 1, self._push(first, totals)
 
-        if self.chunks == 1:
+        if self.chunks == (1, 1):
             _, totals = chunk(tf.constant(0), totals)
         else:
             _, totals = tf.while_loop(
-                lambda number, totals: number < self.chunks,
+                lambda number, totals: number < math.prod(self.chunks),
                 chunk,
                 (tf.constant(0), totals),
                 parallel_iterations=1,
             )
         return [self._trimmed(position, total) for position, total in zip(self.needed, totals)]
 
-    def _push(self, first_row: tf.Tensor, totals: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Add the squares of some rows of the input, from `first_row` on, to the totals."""
-        self.first_row = first_row
+    def _push(
+        self, first: tuple[tf.Tensor, tf.Tensor], totals: Sequence[tf.Tensor]
+    ) -> list[tf.Tensor]:
+        """Add the squares of some pixels of the input, from row and column `first`, to totals."""
+        self.first = first
         pushed: dict[int, Spatial | Flat] = {0: self._basis()}
         results = dict(zip(self.needed, totals))
         for position in self.ancestors:
@@ -173,25 +178,31 @@ class _Sweep:
     # ---- geometry ----
 
     def _blocks(self, layout: Layout) -> tuple[int, int]:
-        return self.rows_at_a_time // layout.rows.stride, self.width // layout.columns.stride
+        down, right = self.at_a_time
+        return down // layout.rows.stride, right // layout.columns.stride
 
-    def _first_block(self, layout: Layout) -> tf.Tensor:
-        return self.first_row // layout.rows.stride
+    def _first_block(self, layout: Layout) -> tuple[tf.Tensor, tf.Tensor]:
+        row, column = self.first
+        return row // layout.rows.stride, column // layout.columns.stride
 
     def _total_shape(self, position: int) -> tuple[int, ...]:
         """Return the shape of a sum over crops, with room for what lies beyond the borders."""
         layout = self.layouts.get(position)
         if layout is None:
             return self.operations[position].shape
-        blocks = self._blocks(layout)[0] * self.chunks
-        return (blocks + layout.rows.length - 1, *self.operations[position].shape[1:])
+        height, width = (
+            blocks * chunks + span.length - 1
+            for blocks, chunks, span in zip(self._blocks(layout), self.chunks, layout.spans)
+        )
+        return height, width, self.operations[position].shape[-1]
 
     def _trimmed(self, position: int, total: tf.Tensor) -> tf.Tensor:
         layout = self.layouts.get(position)
         if layout is None:
             return total
-        height = self.operations[position].shape[0]
-        return _window(total, 0, -layout.rows.start, height)
+        for axis, span in enumerate(layout.spans):
+            total = _window(total, axis, -span.start, self.operations[position].shape[axis])
+        return total
 
     # ---- state, made once ----
 
@@ -277,7 +288,7 @@ class _Sweep:
         return None
 
     def _weights(self, operation: graphs.Pooling) -> list[tf.Tensor]:
-        """Return what each offset of the window is multiplied by, (rows, columns, channels) each.
+        """Return what each offset of the window is multiplied by, (rows, columns, channels or 1).
 
         Of a max pooling, the slope of its operand where that wins, else 0.
         """
@@ -294,29 +305,21 @@ class _Sweep:
             valid = [(one >= 0) & (one < length) for one, length in zip(at, lengths)]
             count = valid[0].sum(1)[:, np.newaxis] * valid[1].sum(1)
             shares = [(valid[0][:, i, np.newaxis] & valid[1][:, j]) / count for i, j in offsets]
-            return [
-                tf.constant(np.repeat(share[..., np.newaxis], channels, axis=-1), self.dtype)
-                for share in shares
-            ]
+            return [tf.constant(share[..., np.newaxis], self.dtype) for share in shares]
         assert isinstance(operation, graphs.MaxPooling)
-        winners = operation.winners(self.values[operand][tf.newaxis])
-        slope = None
+        # Flat indices, in int32, which holds any that there is memory for.
+        winners = tf.cast(operation.winners(self.values[operand][tf.newaxis])[0], tf.int32)
+        pixels = winners // channels
+        # The winner's place in its window, counted as the offsets are.
+        first_rows, first_columns = (tf.constant(one[:, :1], tf.int32) for one in at)
+        down = pixels // lengths[1] - first_rows[:, tf.newaxis]
+        place = down * windows[1].size + pixels % lengths[1] - first_columns
+        weights = [tf.cast(tf.equal(place, number), self.dtype) for number in range(len(offsets))]
         below = self.operations[operand]
         if isinstance(below, graphs.Gate) and self._is_fused(operand):
             slope = below.slope(self.values[below.operands[0]])
-        weights = []
-        for i, j in offsets:
-            place = at[0][:, i, np.newaxis] * lengths[1] + at[1][:, j]
-            index = place[..., np.newaxis] * channels + np.arange(channels)
-            # Padding never wins, wherever the arithmetic would put it.
-            beyond = (at[1][:, j] < 0) | (at[1][:, j] >= lengths[1])
-            index = np.where(beyond[:, np.newaxis], -1, index)
-            weight = tf.cast(tf.equal(winners[0], tf.constant(index, tf.int64)), self.dtype)
-            if slope is not None:
-                rows = np.clip(at[0][:, i], 0, lengths[0] - 1)
-                columns = np.clip(at[1][:, j], 0, lengths[1] - 1)
-                weight *= tf.gather(tf.gather(slope, rows, axis=0), columns, axis=1)
-            weights.append(weight)
+            of_winners = tf.gather(tf.reshape(slope, [-1]), winners)
+            weights = [weight * of_winners for weight in weights]
         return weights
 
     # ---- pushing ----
@@ -326,7 +329,7 @@ class _Sweep:
         operation = self.operations[0]
         if 0 not in self.layouts:
             units = tf.range(operation.shape[0])
-            rows = self.first_row + tf.range(self.rows_at_a_time)
+            rows = self.first[0] + tf.range(self.at_a_time[0])
             return Flat(tf.one_hot(rows, operation.shape[0], dtype=self.dtype), units)
         identity = tf.eye(operation.shape[-1], dtype=self.dtype)
         return Spatial(self.layouts[0], (identity[tf.newaxis, tf.newaxis, :, tf.newaxis],), True)
@@ -498,7 +501,8 @@ class _Sweep:
             # element of all components each, are picked, which is fast.
             elements = tf.concat([*rows, tf.zeros_like(rows[0][..., :1])], axis=2)
             elements = tf.transpose(elements, (0, 2, 1))
-            begin = (self._first_block(layout) + tf.range(blocks[0]) + layout.rows.start) * a_row
+            down, right = self._first_block(layout)
+            begin = (down + tf.range(blocks[0]) + layout.rows.start) * a_row
             end = begin + layout.rows.length * a_row
             lower, upper = tf.searchsorted(active, begin), tf.searchsorted(active, end)
             results = []
@@ -506,7 +510,7 @@ class _Sweep:
                 of_row = elements[block * blocks[1] : (block + 1) * blocks[1]]
                 touched = active[lower[block] : upper[block]] - begin[block]
                 row, rest = touched // a_row, touched % a_row
-                columns = tf.range(blocks[1]) + layout.columns.start
+                columns = right + tf.range(blocks[1]) + layout.columns.start
                 column = (rest // channels)[:, tf.newaxis] - columns
                 place = (row * crop_row + rest % channels)[:, tf.newaxis] + column * channels
                 reached = (column >= 0) & (column < layout.columns.length)
@@ -594,11 +598,13 @@ class _Sweep:
         if self.exact:
             return row
         blocks = self._blocks(layout)
-        down, right, _ = np.array(layout.components).T
-        rows = np.arange(blocks[0])[:, np.newaxis] * layout.rows.stride + down
-        columns = np.arange(blocks[1])[:, np.newaxis] * layout.columns.stride + right
-        valid_rows = self.first_row + tf.constant(rows, tf.int32) < self.input_size[0]
-        valid = valid_rows[:, tf.newaxis] & tf.constant(columns < self.input_size[1])
+        rows, columns = (
+            first + tf.constant(np.arange(count)[:, np.newaxis] * span.stride + within, tf.int32)
+            for first, count, span, within in zip(
+                self.first, blocks, layout.spans, np.array(layout.components).T
+            )
+        )
+        valid = (rows < self.input_size[0])[:, tf.newaxis] & (columns < self.input_size[1])
         return row * tf.cast(valid, self.dtype)[..., tf.newaxis, tf.newaxis]
 
     def _made_inside(self, crops: Spatial, position: int) -> Spatial:
@@ -619,8 +625,8 @@ class _Sweep:
             squares = tf.reduce_sum(tf.square(pushed.columns), axis=0)
             return tf.tensor_scatter_nd_add(total, pushed.units[:, tf.newaxis], squares)
         layout = pushed.layout
-        blocks, width = self._blocks(layout), self.operations[position].shape[1]
-        height = blocks[0] + layout.rows.length - 1
+        blocks = self._blocks(layout)
+        height, width = (count + span.length - 1 for count, span in zip(blocks, layout.spans))
         if not self.exact:
             pushed = self._everywhere(pushed)
         part = []
@@ -628,13 +634,15 @@ class _Sweep:
             squares = tf.reduce_sum(tf.square(row), axis=2)
             squares = tf.broadcast_to(squares, (*blocks, *squares.shape[2:]))
             laid_out = [
-                _window(squares[:, :, column], 1, -(column + layout.columns.start), width)
+                _window(squares[:, :, column], 1, -column, width)
                 for column in range(layout.columns.length)
             ]
             part.append(_window(tf.add_n(laid_out), 0, -number, height))
-        first = self._first_block(layout)
-        rest = total.shape[0] - height - first
-        return total + tf.pad(tf.add_n(part), ((first, rest), (0, 0), (0, 0)))
+        paddings = [
+            (first, whole - size - first)
+            for first, whole, size in zip(self._first_block(layout), total.shape, (height, width))
+        ]
+        return total + tf.pad(tf.add_n(part), (*paddings, (0, 0)))
 
 
 class _Cropped:
@@ -643,32 +651,28 @@ class _Cropped:
     def __init__(self, sweep: _Sweep, values: tf.Tensor, layout: Layout) -> None:
         self._sweep = sweep
         self._layout = layout
-        height, width = values.shape[:2]
-        blocks, columns = sweep._blocks(layout)
-        last = [
-            count - 1 + span.start + span.length
-            for count, span in zip((blocks * sweep.chunks, columns), (layout.rows, layout.columns))
-        ]
-        self._before = [max(0, -layout.rows.start), max(0, -layout.columns.start)]
-        self._map = tf.pad(
-            values,
-            (
-                (self._before[0], max(0, last[0] - height)),
-                (self._before[1], max(0, last[1] - width)),
-                (0, 0),
-            ),
-        )
+        paddings = []
+        for size, span, blocks, chunks in zip(
+            values.shape, layout.spans, sweep._blocks(layout), sweep.chunks
+        ):
+            end = blocks * chunks - 1 + span.start + span.length
+            paddings.append((max(0, -span.start), max(0, end - size)))
+        self._before = [before for before, _ in paddings]
+        self._map = tf.pad(values, (*paddings, (0, 0)))
 
     def rows(self) -> list[tf.Tensor]:
         """Return (block rows, block columns, 1, crop columns, channels), one a crop row."""
-        layout, (blocks, columns) = self._layout, self._sweep._blocks(self._layout)
-        first = self._sweep._first_block(layout) + layout.rows.start + self._before[0]
-        left = layout.columns.start + self._before[1]
-        rows = _slice(self._map, first, blocks + layout.rows.length - 1)
-        cut = tf.stack(
-            [rows[:, left + i : left + i + columns] for i in range(layout.columns.length)], axis=2
-        )
-        return [cut[i : i + blocks, :, tf.newaxis] for i in range(layout.rows.length)]
+        spans, (blocks, columns) = self._layout.spans, self._sweep._blocks(self._layout)
+        first = [
+            block + span.start + before
+            for block, span, before in zip(
+                self._sweep._first_block(self._layout), spans, self._before
+            )
+        ]
+        height, width = blocks + spans[0].length - 1, columns + spans[1].length - 1
+        part = tf.slice(self._map, [*first, 0], [height, width, self._map.shape[-1]])
+        cut = tf.stack([part[:, i : i + columns] for i in range(spans[1].length)], axis=2)
+        return [cut[i : i + blocks, :, tf.newaxis] for i in range(spans[0].length)]
 
 
 def _stacked(parts: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -678,12 +682,6 @@ def _stacked(parts: Sequence[tf.Tensor]) -> tf.Tensor:
     stacked = tf.stack(parts, axis=2)
     shape = stacked.shape
     return tf.reshape(stacked, (*shape[:2], shape[2] * shape[3], *shape[4:]))
-
-
-def _slice(values: tf.Tensor, first: tf.Tensor, length: int) -> tf.Tensor:
-    """Return values[first : first + length]; of known length, though `first` is a tensor."""
-    sizes = [length, *(-1 if size is None else size for size in values.shape[1:])]
-    return tf.slice(values, [first, *(0 for _ in sizes[1:])], sizes)
 
 
 def _window(values: tf.Tensor, axis: int, start: int, length: int) -> tf.Tensor:

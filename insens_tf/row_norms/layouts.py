@@ -59,6 +59,11 @@ class Layout:
     columns: Span
     components: tuple[tuple[int, int, int], ...]
 
+    @property
+    def spans(self) -> tuple[Span, Span]:
+        """Of rows and of columns."""
+        return self.rows, self.columns
+
     def through(self, windows: tuple[graphs.Window, ...]) -> Layout:
         """Return the layout behind an operation with these windows."""
         down, right = (window.stride for window in windows)

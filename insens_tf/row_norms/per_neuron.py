@@ -20,7 +20,7 @@ class _PerNeuron(Way):
     recovered: type[Gradients] | type[SharedBackward]
     shares_work = False
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
+    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
         super().__init__(graph, positions, memory_budget)
         self._weights = {
             position: self.recovered(graph, position, memory_budget) for position in positions
@@ -53,14 +53,15 @@ class Gradient(_PerNeuron):
     recovered = Gradients
 
     @staticmethod
-    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
-        work, memory = 0.0, 0.0
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> Cost:
+        work, arrays, functions = 0.0, 0.0, 0.0
         for position, neurons in needed.items():
             weights = Gradients(graph, position, memory_budget)
             # Forward and back.
             work += neurons * 2 * graph.work([position], weights.rows_at_a_time)
-            memory = max(memory, weights.memory)
-        return Cost(work, memory)
+            arrays = max(arrays, weights.arrays(neurons))
+            functions += weights.functions
+        return Cost(work, arrays, functions)
 
 
 class Backward(_PerNeuron):
@@ -69,11 +70,12 @@ class Backward(_PerNeuron):
     recovered = SharedBackward
 
     @staticmethod
-    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
-        work, memory = 0.0, 0.0
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> Cost:
+        work, arrays, functions = 0.0, 0.0, 0.0
         for position, neurons in needed.items():
             weights = SharedBackward(graph, position, memory_budget)
             passes = neurons + -(-neurons // weights.rows_at_a_time)
             work += passes * graph.work([position], weights.rows_at_a_time)
-            memory = max(memory, weights.memory)
-        return Cost(work, memory)
+            arrays = max(arrays, weights.arrays(neurons))
+            functions += weights.functions
+        return Cost(work, arrays, functions)

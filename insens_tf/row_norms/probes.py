@@ -13,15 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.chunks import at_a_time, bytes_of, slices
+from insens_tf import memory
+from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.row_norms.way import Cost, Way
 
-__all__ = ["Probes", "pushed_squares"]
-
-# How often all values of the graph are held: those of the inputs, and what probes become.
-PASSES = 2
+__all__ = ["Probes", "probes_at_a_time", "pushed_squares"]
 
 # How much more than evaluating the graph it takes to push probes through it: picking out winners.
 PUSH_WORK = 1.5
@@ -30,9 +28,9 @@ PUSH_WORK = 1.5
 class Probes(Way):
     """Pushes coloured probes forward, for all layers at once."""
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
+    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
         super().__init__(graph, positions, memory_budget)
-        self._rows_at_a_time = at_a_time(graph, positions, memory_budget, passes=PASSES)
+        self._rows_at_a_time = probes_at_a_time(graph, positions, memory_budget)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         self._compiled = Compiled(
             lambda x, probes: pushed_squares(graph, positions, x, probes), [image, image]
@@ -58,12 +56,20 @@ class Probes(Way):
         return dict(zip(self.positions, norms))
 
     @staticmethod
-    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> Cost:
         positions = list(needed)
         probes = int(np.prod(probe_spacing(graph, positions)))
-        rows = min(probes, at_a_time(graph, positions, memory_budget, passes=PASSES))
+        rows = min(probes, probes_at_a_time(graph, positions, memory_budget))
         work = probes * PUSH_WORK * graph.work(positions, rows)
-        return Cost(work, bytes_of(graph, positions, rows, PASSES))
+        of_an_input, of_a_probe = memory.pushed(graph, positions)
+        return Cost(work, of_an_input + rows * of_a_probe, memory.functions(graph, positions))
+
+
+def probes_at_a_time(graph: Graph, positions: Sequence[int], memory_budget: float) -> int:
+    """Return how many probes to push through an input's state at once, at least 1."""
+    of_an_input, of_a_probe = memory.pushed(graph, positions)
+    of_functions = memory.functions(graph, positions)
+    return at_a_time(graph, positions, memory_budget - of_an_input - of_functions, of_a_probe)
 
 
 def pushed_squares(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Stateless(Way):
     probes where crops cannot.
     """
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
+    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
         super().__init__(graph, positions, memory_budget)
         all_neurons = {position: graph.operations[position].size for position in positions}
         way, _ = _cheaper(graph, all_neurons, memory_budget)
@@ -42,7 +43,7 @@ class Stateless(Way):
         }
 
     @staticmethod
-    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> Cost:
         has_state = any(
             isinstance(graph.operations[position], (graphs.Gate, graphs.MaxPooling))
             for position in graph.ancestors(needed)
@@ -50,11 +51,11 @@ class Stateless(Way):
         if has_state:
             return IMPOSSIBLE
         # Once for all inputs, so that one of them has nothing to pay.
-        return Cost(0.0, _cheaper(graph, needed, memory_budget)[1].memory)
+        return replace(_cheaper(graph, needed, memory_budget)[1], work=0.0)
 
 
 def _cheaper(
-    graph: Graph, needed: Mapping[int, float], memory_budget: int
+    graph: Graph, needed: Mapping[int, float], memory_budget: float
 ) -> tuple[type[Way], Cost]:
     costs = {way: way.cost(graph, needed, memory_budget) for way in (Crops, Probes)}
     return min(costs.items(), key=lambda item: item[1].work)

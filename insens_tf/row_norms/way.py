@@ -23,12 +23,20 @@ class Cost:
     ----------
     work : float
         In multiplications of a large matrix product; infinity where the way cannot be taken.
-    memory : float
-        The bytes that are held at a time, beyond the model, the inputs and the results.
+    arrays : float
+        The bytes of arrays that are held at a time, beyond the model, the inputs and the results.
+    functions : float
+        The bytes that TensorFlow's compiled functions take, from the first call on.
     """
 
     work: float
-    memory: float
+    arrays: float
+    functions: float = 0.0
+
+    @property
+    def memory(self) -> float:
+        """The bytes that a first call takes at its fullest."""
+        return self.arrays + self.functions
 
     @property
     def is_possible(self) -> bool:
@@ -59,7 +67,7 @@ class Way(ABC):
 
     shares_work: ClassVar[bool] = True
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
+    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
         self.graph = graph
         self.positions = tuple(positions)
         self.memory_budget = memory_budget
@@ -85,7 +93,7 @@ class Way(ABC):
 
     @staticmethod
     @abstractmethod
-    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: int) -> Cost:
+    def cost(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> Cost:
         """Return what one input is expected to cost, all layers in one call.
 
         Parameters

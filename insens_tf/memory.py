@@ -1,0 +1,163 @@
+"""How many bytes TensorFlow holds in passes through the graph, known before any is done.
+
+A value is held from when it is computed to its last use. What a pass holds at its fullest follows
+from that; how much more is resident in practice was measured, with `benchmarks.memory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from insens_tf import graph as graphs
+from insens_tf.graph import Graph
+
+__all__ = ["TENSORFLOW", "backward", "evaluation", "functions", "gradient", "pushed"]
+
+TENSORFLOW = 25 * 2**20
+"""What TensorFlow takes once, at its first compiled functions."""
+
+# What tracing and compiling a function takes for an operation of the graph.
+OF_AN_OPERATION = 2**19
+
+# What is resident for each byte that is held: operations run side by side, and memory that was
+# given back is not all used again.
+RESIDENT_OF_GRADIENT = 1.1
+RESIDENT = 1.3
+
+# How many arrays of its size a gate with several pieces takes beside its result.
+OF_PIECES = 4
+
+
+def functions(graph: Graph, positions: Sequence[int]) -> int:
+    """Return what a compiled function takes that goes up to `positions`, and keeps."""
+    return OF_AN_OPERATION * len(graph.ancestors(positions))
+
+
+def evaluation(graph: Graph, positions: Sequence[int]) -> float:
+    """Return what evaluating `positions` holds, for an input."""
+    return RESIDENT * graph.dtype.size * _forward(graph, positions)
+
+
+def gradient(graph: Graph, positions: Sequence[int]) -> float:
+    """Return what evaluating `positions` and differentiating them holds, for an input."""
+    kept = {one: graph.operations[one].size for one in _differentiated(graph, positions)}
+    results = {position: graph.operations[position].size for position in positions}
+    elements = max(_forward(graph, positions, kept), _back(graph, positions, {**kept, **results}))
+    return RESIDENT_OF_GRADIENT * graph.dtype.size * elements
+
+
+def backward(graph: Graph, position: int) -> tuple[float, float]:
+    """Return what taking neurons back through one input's state holds: in all, and for each."""
+    state, each = 0, 0
+    for one in graph.ancestors([position]):
+        operation = graph.operations[one]
+        if isinstance(operation, graphs.Gate):
+            state += operation.size
+        elif isinstance(operation, graphs.MaxPooling):
+            # Who wins, and where.
+            state += 2 * graph.operations[operation.operands[0]].size
+
+    def of_step(one: int) -> int:
+        operation = graph.operations[one]
+        if isinstance(operation, graphs.MaxPooling):
+            return graph.operations[operation.operands[0]].size
+        has_rule = isinstance(
+            operation, (graphs.Gate, graphs.Matrix, graphs.Add, graphs.Concatenate)
+        )
+        # Automatic differentiation repeats the operands.
+        is_fast = isinstance(operation, graphs.Convolution) and operation.strides == (1, 1)
+        if has_rule or is_fast:
+            return 0
+        return sum(graph.operations[operand].size for operand in operation.operands)
+
+    each = _back(graph, [position], {}, of_step)
+    size = graph.dtype.size
+    return (
+        size * (state + _forward(graph, [position])),
+        RESIDENT * size * each,
+    )
+
+
+def pushed(graph: Graph, positions: Sequence[int]) -> tuple[float, float]:
+    """Return what pushing changes of the input forward holds: for an input, and for a change."""
+    state = {
+        operand: graph.operations[operand].size
+        for one in graph.ancestors(positions)
+        if isinstance(graph.operations[one], (graphs.Gate, graphs.MaxPooling))
+        for operand in graph.operations[one].operands
+    }
+    size = graph.dtype.size
+    return (
+        size * (2 * sum(state.values()) + _forward(graph, positions)),
+        RESIDENT * size * _forward(graph, positions),
+    )
+
+
+def _differentiated(graph: Graph, positions: Iterable[int]) -> set[int]:
+    """Return the positions of the values that the gradient needs."""
+    kept = set()
+    for position in graph.ancestors(positions):
+        operation = graph.operations[position]
+        if isinstance(operation, graphs.Gate):
+            kept.add(operation.operands[0] if _has_pieces(operation) else position)
+        elif isinstance(operation, graphs.MaxPooling):
+            kept |= {position, operation.operands[0]}
+    return kept
+
+
+def _has_pieces(operation: graphs.Gate) -> bool:
+    slope = operation.negative_slope
+    is_relu = isinstance(slope, float) and slope == 0 and operation.jump == 0
+    return operation.ceiling is not None or not is_relu
+
+
+def _forward(graph: Graph, positions: Sequence[int], kept: Mapping[int, int] | None = None) -> int:
+    """Return the most elements that are held while an input is evaluated."""
+    ancestors = graph.ancestors(positions)
+    kept = {} if kept is None else kept
+    last_use = {
+        operand: position
+        for position in ancestors
+        for operand in graph.operations[position].operands
+    }
+    last_use |= dict.fromkeys([*positions, *kept], len(graph.operations))
+    held: dict[int, int] = {}
+    most = 0
+    for position in ancestors:
+        operation = graph.operations[position]
+        held[position] = operation.size
+        pieces = isinstance(operation, graphs.Gate) and _has_pieces(operation)
+        most = max(most, sum(held.values()) + (OF_PIECES * operation.size if pieces else 0))
+        held = {one: size for one, size in held.items() if last_use.get(one, -1) > position}
+    return most
+
+
+def _back(
+    graph: Graph,
+    positions: Sequence[int],
+    kept: Mapping[int, int],
+    of_step: Callable[[int], int] = lambda position: 0,
+) -> int:
+    """Return the most elements that are held on the way back to the input.
+
+    Parameters
+    ----------
+    graph : Graph
+    positions : sequence of int
+        Where it begins.
+    kept : mapping of int to int
+        The elements of the values that are held until the way is past them.
+    of_step : callable
+        The elements that the step through a position takes beside its gradients.
+    """
+    held = {position: graph.operations[position].size for position in positions}
+    waiting = dict(kept)
+    most = sum(held.values()) + sum(waiting.values())
+    for position in reversed(graph.ancestors(positions)[1:]):
+        operands = graph.operations[position].operands
+        made = sum(graph.operations[operand].size for operand in operands)
+        most = max(most, sum(held.values()) + sum(waiting.values()) + made + of_step(position))
+        held.pop(position, None)
+        waiting.pop(position, None)
+        held |= {operand: graph.operations[operand].size for operand in operands}
+    return most

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from insens_tf import memory
 from insens_tf.chunks import at_a_time
 from insens_tf.errors import UnreadableModelError
 from insens_tf.execution import Compiled
@@ -54,7 +55,9 @@ class FirstUse:
     def __init__(self, model: Any, reading: Reading, memory_budget: int) -> None:
         self._model = model
         self._reading = reading
-        self._rows = min(INPUTS, at_a_time(reading.graph, reading.results, memory_budget, passes=1))
+        of_an_input = memory.evaluation(reading.graph, reading.results)
+        fitting = at_a_time(reading.graph, reading.results, memory_budget, of_an_input)
+        self._rows = min(INPUTS, fitting)
         self._proven: np.ndarray | None = None
 
     def __call__(self, x: np.ndarray, weights: np.ndarray) -> None:

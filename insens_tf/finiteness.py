@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 
 from insens_tf.errors import UnreadableModelError
 from insens_tf.execution import Compiled
+from insens_tf.graph import Graph
 
 __all__ = ["FiniteWeights", "is_finite", "too_large"]
 
@@ -21,18 +21,18 @@ class FiniteWeights:
 
     Parameters
     ----------
-    keras_layers : mapping of str to Keras layer
-        The layers of a model by name.
+    graph : Graph
+        What a model was read as.
     """
 
-    def __init__(self, keras_layers: Mapping[str, Any]) -> None:
-        self._weights = [
-            (name, weight)
-            for name, layer in keras_layers.items()
-            if not hasattr(layer, "layers")
-            for weight in layer.weights
-            if tf.as_dtype(weight.dtype).is_floating
-        ]
+    def __init__(self, graph: Graph) -> None:
+        # A layer that is used twice has its weights in two operations.
+        weights = {
+            id(weight): (operation.name, weight)
+            for operation in reversed(graph.operations)
+            for weight in operation.weights
+        }
+        self._weights = list(weights.values())[::-1]
         self._sizes = Compiled(self._squares, [])
 
     def check(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = [
     "Add",
     "AveragePooling",
     "BatchNormalization",
+    "Computed",
     "Concatenate",
     "Convolution",
     "Cropping",
@@ -82,6 +83,17 @@ class Window:
         return Window(extent, stride, max((outputs - 1) * stride + extent - length, 0) // 2)
 
 
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """A weight that is no variable: computed of others, as by LoRA, whenever it is used."""
+
+    compute: Callable[[], Any]
+    shape: tuple[int, ...]
+
+    def __tf_tensor__(self, dtype: tf.DType | None = None, name: str | None = None) -> tf.Tensor:
+        return tf.convert_to_tensor(self.compute(), dtype, name=name)
+
+
 @dataclass(frozen=True)
 class Locality:
     """How an operation's output positions see its operand's positions.
@@ -124,12 +136,12 @@ class ReceptiveField:
         )
 
     @staticmethod
-    def union(fields: Sequence[ReceptiveField]) -> ReceptiveField:
-        """Return the smallest field that covers all of `fields`."""
-        if any(field.windows is None for field in fields):
+    def union(receptive_fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """Return the smallest field that covers all of `receptive_fields`."""
+        if any(field.windows is None for field in receptive_fields):
             return ReceptiveField(None)
         windows = []
-        for axis in zip(*(field.windows for field in fields)):
+        for axis in zip(*(field.windows for field in receptive_fields)):
             if len({window.stride for window in axis}) > 1:
                 return ReceptiveField(None)
             padding = max(window.padding for window in axis)
@@ -165,6 +177,12 @@ class Operation(ABC):
     def size(self) -> int:
         """The number of elements of its value for one input."""
         return math.prod(self.shape)
+
+    @property
+    def weights(self) -> list[Any]:
+        """What it is made with of the model's weights, which can change."""
+        values = [getattr(self, one.name) for one in fields(self)]
+        return [one for one in values if isinstance(one, Computed) or hasattr(one, "assign")]
 
     def work(self, rows: int) -> float:
         """Return about how long it takes to evaluate it for one of `rows` inputs at a time.

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from insens_tf import memory
 from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter, batches_of
 from insens_tf.chunks import at_a_time, readable_size, slices
+from insens_tf.errors import UnreadableModelError
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
 from insens_tf.finiteness import FiniteWeights, is_finite, too_large
@@ -30,7 +31,8 @@ from insens_tf.projections import (
     iterate_projections,
     project,
 )
-from insens_tf.reading import read, read_what_can_be
+from insens_tf.reading import Reading, read, read_what_can_be
+from insens_tf.reading.changes import Holdings
 from insens_tf.report import Report, proof, random_inputs, reported_layers
 from insens_tf.row_norms import WAYS, Choice, Cost, Way, choose
 from insens_tf.switched_weights import SwitchedWeights
@@ -44,7 +46,8 @@ PATIENCE_IN_SECONDS = 2.0
 class SwitchedNetwork:
     """A ReLU network in which every neuron is, for one input, a linear projection v = x w + b.
 
-    The model is read, never changed. Its weights are referred to: what they become later is seen.
+    The model is read, never changed. Its weights are referred to: what they become later is seen,
+    as are statistics, settings and variables that are put in the place of others.
 
     Parameters
     ----------
@@ -103,22 +106,53 @@ class SwitchedNetwork:
             )
         if smooth_activations is not None:
             _one_of("smooth_activations", smooth_activations, ("ratio",))
-        reading = self._reading = read(model, smooth_activations)
         self.model = model
+        self.smooth_activations = smooth_activations
         self.memory_budget = int(memory_budget)
         # Insens holds activities and maps while a way computes their norms.
         self._budget_of_maps = self.memory_budget // 4
-        self._graph = reading.graph
-        self._found = Layers(reading)
+        self._prove_first_use = prove
+        self._input_dtype = tf.as_dtype(model.inputs[0].dtype)
+        self._lock = threading.Lock()
+        self._take(read(model, smooth_activations))
         self.layers = self._found.hidden
         self.outputs = self._found.outputs
         self.input_shape = self._graph.input_shape
         self.dtype = np.dtype(self._graph.dtype.as_numpy_dtype)
-        self._input_dtype = tf.as_dtype(model.inputs[0].dtype)
-        self._finite_weights = FiniteWeights(self._found.keras_layers)
-        self._first_use = FirstUse(model, reading, self.memory_budget) if prove else None
+
+    def _take(self, reading: Reading) -> None:
+        """Compute with what was read from now on; what was compiled is of what was read before."""
+        self._reading = reading
+        self._graph = reading.graph
+        self._found = Layers(reading)
+        self._finite_weights = FiniteWeights(reading.graph)
+        self._first_use = (
+            FirstUse(self.model, reading, self.memory_budget) if self._prove_first_use else None
+        )
+        self._holdings = Holdings(self.model, reading.parts.values())
         self._compiled: dict[Any, Any] = {}
-        self._lock = threading.Lock()
+
+    def _read_what_changed(self) -> None:
+        """Read the model again where a layer holds something else than a variable's new value.
+
+        Raises
+        ------
+        UnreadableModelError
+            If it cannot be read any more, or is another network now.
+        """
+        with self._lock:
+            if self._holdings.are_the_same():
+                return
+            reading = read(self.model, self.smooth_activations)
+            found = Layers(reading)
+            now = found.hidden, found.outputs, reading.graph.input_shape, reading.graph.dtype
+            if now != (self.layers, self.outputs, self.input_shape, self._graph.dtype):
+                raise UnreadableModelError(
+                    f"model {self.model.name!r}: expected the layers that it had when it was read, "
+                    f"{_names(self.layers + self.outputs)}, found {_names(found.hidden)} and "
+                    f"output {_names(found.outputs)}; build another SwitchedNetwork of it."
+                )
+            self._take(reading)
 
     def __repr__(self) -> str:
         layers = ", ".join(f"{layer.name}{layer.shape}" for layer in self.layers)
@@ -143,6 +177,7 @@ class SwitchedNetwork:
         ValueError
             If x is not finite or of another shape.
         """
+        self._read_what_changed()
         samples = {"random": random_inputs(self._graph, self._input_dtype)}
         if x is not None:
             samples["given"] = self._checked_inputs(x)
@@ -197,6 +232,7 @@ class SwitchedNetwork:
         ValueError
             If there is no such layer, or x is not finite or of another shape.
         """
+        self._read_what_changed()
         layers, single = self._chosen(layer, output=True)
         inputs = self._checked_inputs(x)
         self._check_model(inputs)
@@ -286,6 +322,7 @@ class SwitchedNetwork:
             If data is empty, endless without `steps`, or its inputs are not finite or of another
             shape.
         """
+        self._read_what_changed()
         chosen = self.layers if layers is None else self._chosen(layers)[0]
         weights = self._finite_weights.check()
         counter = self._cached(
@@ -379,6 +416,7 @@ class SwitchedNetwork:
         ValueError
             If an argument is wrong; the message says what was expected.
         """
+        self._read_what_changed()
         layers, single = self._chosen(layer)
         inputs = self._checked_inputs(x)
         self._check_model(inputs)
@@ -477,6 +515,7 @@ class SwitchedNetwork:
         1 / (w w) is estimated as (k - 2) / sum over k probes z of (w z)^2. With z standard normal
         that has no bias. The standard error is a jackknife over groups of probes.
         """
+        self._read_what_changed()
         layers, single = self._chosen(layer)
         inputs = self._checked_inputs(x)
         self._check_model(inputs)
@@ -525,6 +564,7 @@ class SwitchedNetwork:
         ValueError
             If an argument is wrong; the message says what was expected.
         """
+        self._read_what_changed()
         inputs = self._inputs_in(x_shape)
         layers, single = self._chosen(list(self.layers) if layer is None else layer)
         frequencies = checked_frequency(frequency, layers, single=single)
@@ -598,6 +638,7 @@ class SwitchedNetwork:
         )
 
     def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:
+        self._read_what_changed()
         (found,), _ = self._chosen([layer], output=True)
         inputs = self._checked_inputs(x)
         self._check_model(inputs)
@@ -739,6 +780,10 @@ def _progress(what: str, inputs: int, shown: bool) -> Iterator[Callable[[float],
             bar.update(min(done, inputs - bar.n))
 
         yield advance
+
+
+def _names(layers: Sequence[HiddenLayer]) -> str:
+    return ", ".join(f"{layer.name!r} {layer.shape}" for layer in layers)
 
 
 def _one_of(argument: str, value: Any, expected: Sequence[str] | Any) -> None:

@@ -6,13 +6,16 @@ Keras 2 has TensorFlow's names, Keras 3 classes of its own: TrueDivide is true_d
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 
 from insens_tf import activations
 from insens_tf.errors import UnreadableModelError
+from insens_tf.graph import Computed
 from insens_tf.reading.keras_graph import Operand
 from insens_tf.reading.layer_rules import added, keras_relu, subtracted
 
@@ -68,7 +71,7 @@ def _difference(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     if operand is None:
         return subtracted(reader, call)
     if isinstance(_both(settings)[0], Operand):
-        return reader.scaled(call, operand, 1.0, -constant)
+        return reader.scaled(call, operand, 1.0, _of(constant, operator.neg))
     return reader.scaled(call, operand, -1.0, constant)
 
 
@@ -85,7 +88,7 @@ def _quotient(reader: Reader, settings: dict[str, Any], call: Call) -> int:
     operand, constant = _with_constant(reader, settings, call)
     if operand is None or not isinstance(_both(settings)[0], Operand):
         raise _nonlinear(reader, call, "a division by activities")
-    return reader.scaled(call, operand, 1 / constant)
+    return reader.scaled(call, operand, _of(constant, lambda value: 1 / value))
 
 
 @_function("negative")
@@ -99,9 +102,15 @@ def _both(settings: dict[str, Any]) -> tuple[Any, Any]:
     return settings[first], settings[second]
 
 
-def _with_constant(
-    reader: Reader, settings: dict[str, Any], call: Call
-) -> tuple[int | None, np.ndarray]:
+def _of(constant: Any, change: Callable[[Any], Any]) -> Any:
+    """Return what becomes of a constant; of a variable, what does whenever it is used."""
+    if hasattr(constant, "assign"):
+        return Computed(lambda: change(tf.convert_to_tensor(constant)), tuple(constant.shape))
+    with np.errstate(all="ignore"):
+        return change(constant)
+
+
+def _with_constant(reader: Reader, settings: dict[str, Any], call: Call) -> tuple[int | None, Any]:
     """Return the one operand and the constant of a function of two; no operand where both are."""
     positions = [one.position for one in _both(settings) if isinstance(one, Operand)]
     if len(positions) == 2:
@@ -114,7 +123,7 @@ def _with_constant(
             f"{call.shape} from {reader.shape(positions[0])}",
             "reshape or repeat the operand first",
         )
-    return positions[0], np.asarray(constant, float)
+    return positions[0], constant if hasattr(constant, "assign") else np.asarray(constant, float)
 
 
 def _nonlinear(reader: Reader, call: Call, found: str) -> UnreadableModelError:

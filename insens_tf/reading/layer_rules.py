@@ -98,9 +98,17 @@ def _rule(*class_names: str) -> Callable[[Rule], Rule]:
 @_rule("Dense")
 def _dense(reader: Reader, layer: Any, call: Call) -> int:
     position = reader.add(
-        graphs.Matrix(call.name, call.operands, call.shape, layer.kernel, bias=layer.bias)
+        graphs.Matrix(call.name, call.operands, call.shape, _kernel(layer), bias=layer.bias)
     )
     return reader.activation(layer.activation, call, position)
+
+
+def _kernel(layer: Any) -> Any:
+    """Return a layer's kernel; if it is no variable, such as with LoRA, what computes it."""
+    kernel = layer.kernel
+    if hasattr(kernel, "assign"):
+        return kernel
+    return graphs.Computed(lambda: layer.kernel, tuple(kernel.shape))
 
 
 @_rule("Conv1D", "Conv2D", "Conv3D")
@@ -120,7 +128,7 @@ def _convolution(reader: Reader, layer: Any, call: Call) -> int:
             call.name,
             (operand,),
             call.shape,
-            kernel=layer.kernel,
+            kernel=_kernel(layer),
             bias=layer.bias,
             strides=tuple(layer.strides),
             dilation=tuple(layer.dilation_rate),
@@ -434,13 +442,18 @@ def _rescaling(reader: Reader, layer: Any, call: Call) -> int:
 
 @_rule("Normalization")
 def _normalization(reader: Reader, layer: Any, call: Call) -> int:
-    # What the layer computes with, given or adapted, and with a batch axis; Keras has it constant
-    # too until the model is compiled again.
-    mean, variance = np.asarray(layer.mean), np.asarray(layer.variance)
-    deviation = np.maximum(np.sqrt(variance), tf.keras.backend.epsilon())
+    # What the layer computes with, given or adapted, and with a batch axis.
+    def deviation() -> tf.Tensor:
+        return tf.maximum(tf.sqrt(layer.variance), tf.keras.backend.epsilon())
+
+    shape = tuple(layer.mean.shape)
     if layer.invert:
-        return reader.scaled(call, call.operand, deviation, mean)
-    return reader.scaled(call, call.operand, 1 / deviation, -mean / deviation)
+        factor, offset = deviation, lambda: layer.mean
+    else:
+        factor, offset = lambda: 1 / deviation(), lambda: -layer.mean / deviation()
+    return reader.scaled(
+        call, call.operand, graphs.Computed(factor, shape), graphs.Computed(offset, shape)
+    )
 
 
 @_rule("Add")

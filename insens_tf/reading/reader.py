@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -271,28 +272,48 @@ class Reader:
     def scaled(self, call: Call, operand: int, factor: Any, offset: Any = 0.0) -> int:
         """Append the product with a factor, plus an offset: a number each, or one a channel."""
         channels = self.shape(operand)[-1:]
-        arrays = [np.asarray(values, self.dtype.as_numpy_dtype) for values in (factor, offset)]
-        for array in arrays:
-            if array.size not in (1, *channels) or array.shape[-1:] not in ((), (array.size,)):
-                raise self.refuse(
-                    call,
-                    f"one number, or one for each of the {channels[0]} channels of the last axis",
-                    f"numbers of shape {array.shape}",
-                    "scale the input before it enters the model",
-                )
-        scale, shift = (np.broadcast_to(array.reshape(-1), channels) for array in arrays)
+        scale, shift = (self._one_a_channel(call, values, channels) for values in (factor, offset))
         return self.add(
             graphs.BatchNormalization(
                 call.name,
                 (operand,),
                 self.shape(operand),
-                mean=np.zeros_like(scale),
-                variance=np.ones_like(scale),
+                mean=np.zeros(channels, self.dtype.as_numpy_dtype),
+                variance=np.ones(channels, self.dtype.as_numpy_dtype),
                 scale=scale,
                 shift=shift,
                 epsilon=0.0,
             )
         )
+
+    def _one_a_channel(self, call: Call, values: Any, channels: tuple[int, ...]) -> Any:
+        """Return numbers of the shape of the channels; of variables, what gives them when used."""
+        is_variable = isinstance(values, graphs.Computed) or hasattr(values, "assign")
+        array = values if is_variable else np.asarray(values, self.dtype.as_numpy_dtype)
+        shape = tuple(array.shape)
+        size = math.prod(shape)
+        if size not in (1, *channels) or shape[-1:] not in ((), (size,)):
+            raise self.refuse(
+                call,
+                f"one number, or one for each of the {channels[0]} channels of the last axis",
+                f"numbers of shape {shape}",
+                "scale the input before it enters the model",
+            )
+        if is_variable:
+
+            def of_channels() -> tf.Tensor:
+                flat = tf.reshape(tf.cast(tf.convert_to_tensor(values), self.dtype), [-1])
+                return tf.broadcast_to(flat, channels)
+
+            return graphs.Computed(of_channels, channels)
+        if not np.isfinite(array).all():
+            raise self.refuse(
+                call,
+                f"constants that are finite in {self.dtype.name}",
+                "NaN or infinity",
+                "mend what the layer was made with",
+            )
+        return np.broadcast_to(array.reshape(-1), channels)
 
     def permuted(self, call: Call, operand: int, axes: Sequence[int]) -> int:
         """Append what puts the axes, counted without the batch, in another order."""
@@ -382,6 +403,14 @@ class Reader:
                 "a result of known shape",
                 f"{call.shape}",
                 "give every size but the batch's, or cut the model before it",
+            )
+        quantised = getattr(layer, "quantization_mode", None)
+        if quantised is not None:
+            raise self.refuse(
+                call,
+                "weights that are not quantised",
+                f"quantization_mode={quantised!r}, by which what enters the layer is rounded too",
+                "analyse the model as it was before quantize()",
             )
         if function is not None:
             return [self._apply_function(layer, function, call, positional, named)]

@@ -112,13 +112,13 @@ class SwitchedNetwork:
         # Insens holds activities and maps while a way computes their norms.
         self._budget_of_maps = self.memory_budget // 4
         self._prove_first_use = prove
-        self._input_dtype = tf.as_dtype(model.inputs[0].dtype)
         self._lock = threading.Lock()
         self._take(read(model, smooth_activations))
         self.layers = self._found.hidden
         self.outputs = self._found.outputs
         self.input_shape = self._graph.input_shape
         self.dtype = np.dtype(self._graph.dtype.as_numpy_dtype)
+        self._input_dtype = tf.as_dtype(model.inputs[0].dtype)
 
     def _take(self, reading: Reading) -> None:
         """Compute with what was read from now on; what was compiled is of what was read before."""

@@ -8,10 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from insens_tf.graph import Gate
+from insens_tf.graph import (
+    BatchNormalization,
+    Convolution,
+    DepthwiseConvolution,
+    Gate,
+    Graph,
+    LocallyConnected,
+    Matrix,
+    TransposedConvolution,
+)
 from insens_tf.reading import Reading
 
 __all__ = ["HiddenLayer", "Layers"]
+
+WEIGHTED_SUMS = (
+    Convolution,
+    DepthwiseConvolution,
+    LocallyConnected,
+    Matrix,
+    TransposedConvolution,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,8 @@ class HiddenLayer:
     position : int
         Where its activity is in the network's graph.
     aliases : tuple of str
-        Other Keras layers that mean this one: a ReLU layer of its own, a softmax.
+        Other Keras layers that mean this one: a ReLU layer of its own, a softmax, the convolution
+        or dense layer that a normalisation is of.
     """
 
     index: int | None
@@ -62,7 +80,8 @@ class Layers:
             name = graph.operations[position].name if position else gates[position][0]
             uses[name] += 1
             unique = name if uses[name] == 1 else f"{name}:{uses[name]}"
-            aliases = tuple(gate for gate in gates[position] if gate != name)
+            summed = _normalised(graph, position)
+            aliases = tuple(one for one in (*summed, *gates[position]) if one != name)
             shape = graph.operations[position].shape
             self.hidden += (HiddenLayer(len(self.hidden), unique, shape, position, aliases),)
         self.outputs: tuple[HiddenLayer, ...] = ()
@@ -73,7 +92,12 @@ class Layers:
                 for operation in graph.operations
                 if position in operation.operands and operation.name != last.name
             )
-            self.outputs += (HiddenLayer(None, last.name, last.shape, position, after),)
+            aliases = (*_normalised(graph, position), *after)
+            self.outputs += (HiddenLayer(None, last.name, last.shape, position, aliases),)
+
+    def _described(self, name: str) -> str:
+        known = self.keras_layers.get(name)
+        return repr(name) if known is None else f"{type(known).__name__} {name!r}"
 
     def find(self, layer: Any, *, output: bool = False) -> HiddenLayer:
         """Return the layer that is meant.
@@ -82,7 +106,7 @@ class Layers:
         ----------
         layer : str, int, HiddenLayer or Keras layer
             A name, an index into the hidden layers, one of them, or a layer of the Keras model: of
-            a convolution and the ReLU layer after it, either.
+            a convolution, its normalisation and the ReLU layer after these, any.
         output : bool
             Whether an output layer may be meant too.
 
@@ -94,6 +118,7 @@ class Layers:
         candidates = self.hidden + (self.outputs if output else ())
         there_are = "; ".join(
             f"{'output' if one.index is None else one.index} {one.name!r} {one.shape}"
+            + "".join(f", or its {self._described(alias)}" for alias in one.aliases)
             for one in candidates
         )
         there_are = f"expected one of: {there_are or 'none, the network has no hidden layer'}"
@@ -129,3 +154,13 @@ class Layers:
                 f"layer={name!r} has no neurons that a ReLU gates directly; {there_are}"
             )
         raise ValueError(f"layer={name!r} is not known; {there_are}")
+
+
+def _normalised(graph: Graph, position: int) -> tuple[str, ...]:
+    """Return the layer whose weighted sums a normalisation at `position` is of, if it is one."""
+    found = position
+    while isinstance(graph.operations[found], BatchNormalization):
+        (found,) = graph.operations[found].operands
+    layer = graph.operations[found]
+    is_another = layer.name != graph.operations[position].name
+    return (layer.name,) if isinstance(layer, WEIGHTED_SUMS) and is_another else ()

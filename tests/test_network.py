@@ -334,3 +334,81 @@ def test_importing_changes_no_global_state() -> None:
         [sys.executable, "-c", IMPORT_ALONE], capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "unchanged", done.stderr
+
+
+# --- names of a hidden layer that is normalised ---------------------------------------------------
+
+
+def normalised_model() -> keras.Model:
+    inputs = keras.Input((6, 6, 1))
+    value = keras.layers.Conv2D(2, 3, name="conv")(inputs)
+    value = keras.layers.BatchNormalization(name="norm")(value)
+    first = keras.layers.ReLU(name="gate")(value)
+    # Its neurons are those of the sum, which neither convolution has alone.
+    value = keras.layers.Conv2D(2, 1, name="branch")(first)
+    value = keras.layers.Add(name="sum")(
+        [keras.layers.BatchNormalization(name="other")(value), first]
+    )
+    value = keras.layers.BatchNormalization(name="after_sum")(value)
+    value = keras.layers.Flatten()(keras.layers.ReLU(name="sum_gate")(value))
+    # The same convolution, seen twice.
+    shared = keras.layers.Dense(3, name="shared")(value)
+    left = keras.layers.ReLU(name="left_gate")(keras.layers.BatchNormalization(name="left")(shared))
+    right = keras.layers.ReLU()(keras.layers.BatchNormalization(name="right")(shared))
+    logits = keras.layers.Dense(2, name="logits")(keras.layers.Add()([left, right]))
+    model = keras.Model(inputs, keras.layers.Softmax(name="softmax")(logits))
+    randomise(model, 0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def normalised() -> insens_tf.SwitchedNetwork:
+    return insens_tf.SwitchedNetwork(normalised_model())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((name, "norm") for name in ("conv", "norm", "gate")),
+        *((name, "after_sum") for name in ("after_sum", "sum_gate")),
+        *((name, "left") for name in ("left", "left_gate")),
+    ],
+)
+def test_convolution_normalisation_and_relu_name_one_layer(
+    name: str, expected: str, normalised: insens_tf.SwitchedNetwork
+) -> None:
+    layer = normalised.model.get_layer(name)
+    for one in (name, layer):
+        assert normalised.plan(layer=one).layers[0].name == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("shared", r"used more than once; name one of '(left|right)', '"),
+        ("branch", r"no neurons that a ReLU gates directly"),
+        ("sum", r"no neurons that a ReLU gates directly"),
+        ("nothing", r"0 'norm' \(4, 4, 2\), or its Conv2D 'conv', or its ReLU 'gate'; 1 'after_"),
+    ],
+)
+def test_names_that_mean_no_layer(
+    name: str, words: str, normalised: insens_tf.SwitchedNetwork
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        normalised.plan(layer=name)
+
+
+def test_a_convolution_that_is_a_hidden_layer_itself_means_itself() -> None:
+    inputs = keras.Input((4,))
+    value = keras.layers.Dense(3, name="dense")(inputs)
+    gated = keras.layers.ReLU(name="plain")(value)
+    other = keras.layers.ReLU(name="gate")(keras.layers.BatchNormalization(name="norm")(value))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Add()([gated, other])))
+    network = insens_tf.SwitchedNetwork(model)
+    for name, expected in [
+        ("dense", "dense"),
+        ("plain", "dense"),
+        ("norm", "norm"),
+        ("gate", "norm"),
+    ]:
+        assert network.plan(layer=name).layers[0].name == expected

@@ -29,6 +29,8 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
         m_i by layer, each of the layer's shape.
     samples : int
         N, at least 1.
+    largest_input : float, optional
+        The largest abs of what is in the samples, if that is known.
 
     Examples
     --------
@@ -37,7 +39,13 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
     (1024,)
     """
 
-    def __init__(self, counts: Mapping[str, np.ndarray], samples: int) -> None:
+    def __init__(
+        self,
+        counts: Mapping[str, np.ndarray],
+        samples: int,
+        largest_input: float | None = None,
+    ) -> None:
+        self.largest_input = None if largest_input is None else float(largest_input)
         self.samples = int(samples)
         self.counts = {name: np.asarray(count, np.int64) for name, count in counts.items()}
         if self.samples < 1:
@@ -73,13 +81,18 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
                 "must come from the same network and layers"
             )
         counts = {name: count + other.counts[name] for name, count in self.counts.items()}
-        return ActivationFrequency(counts, self.samples + other.samples)
+        largest = [one.largest_input for one in (self, other) if one.largest_input is not None]
+        return ActivationFrequency(
+            counts, self.samples + other.samples, max(largest) if len(largest) == 2 else None
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as an npz file (no pickle), whole or not at all."""
-        arrays = {f"counts/{name}": count for name, count in self.counts.items()}
+        arrays: dict[str, Any] = {f"counts/{name}": one for name, one in self.counts.items()}
         # Damage to the archive's directory can hide an array; the list of names shows it.
         arrays["layers"] = np.array(list(self.counts), np.str_)
+        if self.largest_input is not None:
+            arrays["largest_input"] = np.float64(self.largest_input)
         with whole_file(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, samples=np.int64(self.samples), **arrays)
 
@@ -97,6 +110,9 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
         try:
             arrays = read_npz(path)
             samples, layers = arrays.pop("samples"), arrays.pop("layers")
+            largest = arrays.pop("largest_input", None)
+            if largest is not None and (largest.dtype != np.float64 or largest.shape):
+                raise ValueError("its largest input is not a number")
             if samples.dtype.kind != "i" or samples.shape:
                 raise ValueError("its number of samples is not an integer")
             counts = {}
@@ -107,7 +123,7 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
                 counts[name] = count
             if list(counts) != layers.tolist():
                 raise ValueError(f"it holds layers {list(counts)} of {layers.tolist()}")
-            return cls(counts, int(samples))
+            return cls(counts, int(samples), None if largest is None else float(largest))
         except FileNotFoundError:
             raise
         except Exception as error:  # A damaged file fails in as many ways as zip and npy have.
@@ -135,7 +151,7 @@ class ActiveNeuronCounter:
         not.
         """
         totals = [np.zeros(layer.shape, np.int64) for layer in self._layers]
-        samples = 0
+        samples, largest = 0, 0.0
         for x in batches:
             counts, numbers = self._compiled(x)
             for layer, total, count, is_number in zip(self._layers, totals, counts, numbers):
@@ -143,10 +159,11 @@ class ActiveNeuronCounter:
                     raise no_number(layer)
                 total += count
             samples += len(x)
+            largest = max(largest, float(x.max()), -float(x.min()))
         if not samples:
             raise ValueError("data: expected at least one batch of inputs, came none")
         counts = {layer.name: total for layer, total in zip(self._layers, totals)}
-        return ActivationFrequency(counts, samples)
+        return ActivationFrequency(counts, samples, largest)
 
     def _count(self, x: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """Return how many of x make each neuron active, and whether each layer has numbers only."""

@@ -39,6 +39,13 @@ from insens_tf.switched_weights import SwitchedWeights
 
 __all__ = ["SwitchedNetwork", "examine"]
 
+# Inputs this many times as large as those that a frequency is of are on another scale: pictures
+# from 0 to 255, and not from 0 to 1.
+ANOTHER_SCALE = 20
+
+# A Rescaling by no more is of pictures from 0 to 255, or more.
+OF_PICTURES = 1 / 64
+
 # Work that is done sooner shows no progress bar.
 PATIENCE_IN_SECONDS = 2.0
 
@@ -421,6 +428,7 @@ class SwitchedNetwork:
         inputs = self._checked_inputs(x)
         self._check_model(inputs)
         frequencies = checked_frequency(frequency, layers, single=single)
+        self._warn_of_scale(inputs, frequency)
         _one_of("state", state, STATES)
         _one_of("sensitivity", sensitivity, SENSITIVITIES)
         if way is not None:
@@ -520,6 +528,7 @@ class SwitchedNetwork:
         inputs = self._checked_inputs(x)
         self._check_model(inputs)
         frequencies = checked_frequency(frequency, layers, single=single)
+        self._warn_of_scale(inputs, frequency)
         _one_of("state", state, STATES)
         check_sampling(probes, seed)
         compiled = self._cached(
@@ -630,6 +639,31 @@ class SwitchedNetwork:
                 RuntimeWarning,
                 stacklevel=3,
             )
+
+    def _warn_of_scale(self, inputs: np.ndarray, frequency: Any) -> None:
+        largest = max(float(inputs.max()), -float(inputs.min()))
+        seen = frequency.largest_input if isinstance(frequency, ActivationFrequency) else None
+        if seen and largest > ANOTHER_SCALE * seen:
+            warnings.warn(
+                f"x: inputs of up to {largest:.4g}, where the activation frequency is of inputs of "
+                f"up to {seen:.4g}; scale both as in training, such as by x / 255",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        if largest <= 1 and (inputs != np.rint(inputs)).any():
+            for operation in self._graph.operations:
+                layer = self._reading.keras_layers.get(operation.name)
+                if operation.operands != (0,) or type(layer).__name__ != "Rescaling":
+                    continue
+                scale = float(np.max(np.abs(layer.scale)))  # type: ignore[union-attr]
+                if scale <= OF_PICTURES:
+                    warnings.warn(
+                        f"x: inputs of up to {largest:.4g}, where layer {operation.name!r} itself "
+                        f"scales pictures by {scale:.3g}; pass them as the model takes them, such "
+                        "as from 0 to 255",
+                        RuntimeWarning,
+                        stacklevel=3,
+                    )
 
     def _way(self, name: str, positions: tuple[int, ...], budget: float) -> Way:
         return self._cached(

@@ -171,7 +171,7 @@ def test_the_file_has_no_pickle(frequency: ActivationFrequency, tmp_path: Path) 
     frequency.save(tmp_path / "frequency.npz")
     with np.load(tmp_path / "frequency.npz", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    assert all(array.dtype.kind in "iU" for array in arrays.values())
+    assert all(array.dtype.kind in "fiU" for array in arrays.values())
 
 
 def test_a_loaded_frequency_gives_the_same_map(case: CaseOf, tmp_path: Path) -> None:

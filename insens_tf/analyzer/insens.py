@@ -215,6 +215,8 @@ class InsensAnalyzer(SwitchedAnalyzer):
         frequency: dict[str, Any] | None = None
         if isinstance(self.frequency_, ActivationFrequency):
             frequency = {"counts": self.frequency_.counts, "samples": self.frequency_.samples}
+            if self.frequency_.largest_input is not None:
+                frequency["largest_input"] = self.frequency_.largest_input
         elif self.frequency_ is not None:
             frequency = {"shares": self.frequency_}
         layer = self.layer

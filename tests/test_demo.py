@@ -179,10 +179,30 @@ def test_the_demonstration_reports_and_draws(
 
 def holds(canvas: np.ndarray, block: np.ndarray) -> bool:
     """Say whether a digit is somewhere in the picture, each pixel a square of 4."""
-    height, width = block.shape[:2]
-    found = np.argwhere((canvas[:-height, :-width] == block[0, 0]).all(axis=-1))
-    for y in range(0, height, 4):
-        for x in range(0, width, 4):
-            seen = canvas[found[:, 0] + y, found[:, 1] + x]
-            found = found[(seen == block[y, x]).all(axis=-1)]
+    canvas, block = coded(canvas), coded(block)
+    height, width = block.shape
+    pixels = block[::4, ::4]
+    _, numbers, counts = np.unique(pixels, return_inverse=True, return_counts=True)
+    # The rarest colours first, which are in few places: most of the picture is white.
+    order = np.argsort(counts[numbers.reshape(pixels.shape)], axis=None, kind="stable")
+    places = 4 * np.stack(np.unravel_index(order, pixels.shape), axis=1)
+    y, x = places[0]
+    corners = canvas[y : y + canvas.shape[0] - height + 1, x : x + canvas.shape[1] - width + 1]
+    found = np.argwhere(corners == block[y, x])
+    for y, x in places[1:]:
+        found = found[canvas[found[:, 0] + y, found[:, 1] + x] == block[y, x]]
     return len(found) > 0
+
+
+def coded(rgb: np.ndarray) -> np.ndarray:
+    """Give each colour a number."""
+    return rgb.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+
+
+def test_a_digit_is_found_where_it_is_and_not_where_it_differs() -> None:
+    canvas = np.full((300, 200, 3), 255, np.uint8)
+    digit = picture(demo.digits().x_test[0]).repeat(4, axis=0).repeat(4, axis=1)
+    canvas[300 - 112 :, 7 : 7 + 112] = digit
+    assert holds(canvas, digit)
+    canvas[300 - 56 : 300 - 52, 7 + 56 : 7 + 60] += 1
+    assert not holds(canvas, digit)

@@ -33,7 +33,7 @@ SIZE = 224
 NEURONS = 32
 """How many are summed over by the ways that take them one by one."""
 
-MOST_GRADIENTS = 400.0
+MOST_GRADIENTS = 100.0
 """What a case may take."""
 
 LARGEST_KEPT, SMALLEST_KEPT = 2**26, 2**16

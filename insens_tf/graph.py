@@ -872,6 +872,7 @@ class Graph:
         self.operations = tuple(operations)
         self.dtype = dtype
         self.input_shape = self.operations[0].shape
+        self._fields: tuple[ReceptiveField, ...] = ()
 
     def ancestors(self, positions: Iterable[int]) -> list[int]:
         """Return the positions that those of `positions` are computed from, with them, in order."""
@@ -965,14 +966,13 @@ class Graph:
 
     def receptive_field(self, position: int) -> ReceptiveField:
         """Return the block of the input that a neuron at `position` of the graph sees."""
-        axes = len(self.input_shape) - 1
-        fields = {0: ReceptiveField((Window(1),) * axes)}
-        for ancestor in self.ancestors([position]):
-            if ancestor:
-                operation = self.operations[ancestor]
+        if not self._fields:
+            fields = [ReceptiveField((Window(1),) * (len(self.input_shape) - 1))]
+            for operation in self.operations[1:]:
                 below = ReceptiveField.union([fields[operand] for operand in operation.operands])
-                fields[ancestor] = below.through(operation.locality)
-        return fields[position]
+                fields.append(below.through(operation.locality))
+            self._fields = tuple(fields)
+        return self._fields[position]
 
 
 def _sum(parts: list[tf.Tensor]) -> tf.Tensor:

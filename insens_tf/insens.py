@@ -83,12 +83,14 @@ class Footprint:
     def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
         size = graph.dtype.size
         neurons = sum(graph.operations[position].size for position in positions)
-        # Terms in float64, masks and norms of an input stay while a way computes norms; later terms
-        # go back to the input, in the graph's dtype and then as a tensor.
-        self._beside = neurons * (8 + 1 + size)
-        passes = max(memory.gradient(graph, [position]) for position in positions)
-        self._alone = neurons * (8 + 2 * size) + passes
-        self.inputs_at_a_time = at_a_time(graph, positions, memory_budget, self._alone)
+        # Terms in float64, masks, and norms twice, as they come from a way and as they go on.
+        self._held = neurons * (8 + 2 + 2 * size)
+        # Back to the input from a seed, given as an array.
+        self._pass = max(
+            memory.gradient(graph, [position]) + size * graph.operations[position].size
+            for position in positions
+        )
+        self.inputs_at_a_time = at_a_time(graph, positions, memory_budget, self._held + self._pass)
         self.functions = (
             memory.TENSORFLOW
             + sum(memory.functions(graph, [position]) for position in positions)
@@ -98,12 +100,13 @@ class Footprint:
     @property
     def beside(self) -> float:
         """The bytes that are held while a way computes norms."""
-        return self.functions + self.inputs_at_a_time * self._beside
+        return self.functions + self.inputs_at_a_time * self._held
 
     def with_way(self, cost: Cost, inputs: int) -> float:
         """Return the bytes that are held at the fullest, with a way's, for that many inputs."""
         inputs = min(inputs, self.inputs_at_a_time)
-        arrays = max(inputs * self._beside + cost.arrays, inputs * self._alone)
+        # TensorFlow uses again what it has held, and keeps it from NumPy.
+        arrays = inputs * self._held + max(cost.arrays, inputs * self._pass)
         return self.functions + cost.functions + arrays
 
 
@@ -295,7 +298,7 @@ def checked_frequency(
             array = np.asarray(values)
             if array.dtype.kind not in "buif":
                 raise TypeError(f"{array.dtype} is no dtype of real numbers")
-            array = array.astype(np.float64)
+            array = array.astype(np.float64, copy=False)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"frequency of layer {layer.name!r}: expected numbers of shape {layer.shape}, came "

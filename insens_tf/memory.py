@@ -88,7 +88,7 @@ def pushed(graph: Graph, positions: Sequence[int]) -> tuple[float, float]:
     }
     size = graph.dtype.size
     return (
-        size * (2 * sum(state.values()) + _forward(graph, positions)),
+        size * (sum(state.values()) + _forward(graph, positions)),
         RESIDENT * size * _forward(graph, positions),
     )
 

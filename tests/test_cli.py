@@ -120,7 +120,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "insens_tf.cli", *arguments]
+    return [sys.executable, "-m", "insens_tf", *arguments]
 
 
 def environment() -> dict[str, str]:

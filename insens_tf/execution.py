@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Compiled", "cardinality", "elements", "evaluated"]
+__all__ = ["Compiled", "cardinality", "check_that_arrays_can_be_had", "elements", "evaluated"]
+
+Result = TypeVar("Result")
+
+
+def check_that_arrays_can_be_had() -> None:
+    """Raise RuntimeError where a graph is being built, in a process that has eager mode on."""
+    if not tf.executing_eagerly() and _in_a_thread_of_its_own(tf.executing_eagerly):
+        raise RuntimeError(
+            "insens_tf takes and gives NumPy arrays: expected a call outside of tf.function, of a "
+            "data set's map and of tf.Graph().as_default(), came one where TensorFlow builds a "
+            "graph and computes later; call it before, and pass its arrays on"
+        )
+
+
+def _in_a_thread_of_its_own(function: Callable[[], Result]) -> Result:
+    """Call a function where nothing is that surrounds the caller.
+
+    A recording that is stopped, a device, a scope of Keras: each belongs to its thread.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(function).result()
 
 
 class Compiled:
     """A TensorFlow function that takes and gives NumPy arrays.
 
-    With eager mode on it is one `tf.function` of a fixed signature, traced once. In a process where
+    With eager mode on it is one `tf.function` of a fixed signature, traced once, wherever the
+    first call comes from. In a process where
     `tf.compat.v1.disable_eager_execution()` was called it is a piece of the default graph, run in
     Keras' own session, so that the same code serves both.
 
@@ -43,16 +66,21 @@ class Compiled:
         if tf.executing_eagerly():
             with self._lock:
                 if self._traced is None:
-                    function = tf.function(self._python_function, autograph=False)
-                    self._traced = function.get_concrete_function(*self._signature)
+                    # What is kept is not to depend on where the first caller is.
+                    self._traced = _in_a_thread_of_its_own(self._trace)
             results = self._traced(*(tf.constant(array) for array in arrays))
             return tf.nest.map_structure(lambda tensor: tensor.numpy(), results)
         return self._run_in_session(arrays)
+
+    def _trace(self) -> Any:
+        function = tf.function(self._python_function, autograph=False)
+        return function.get_concrete_function(*self._signature)
 
     def _run_in_session(self, arrays: Sequence[np.ndarray]) -> Any:
         graph = tf.compat.v1.get_default_graph()
         with self._lock:
             if graph not in self._in_graph:
+                check_that_arrays_can_be_had()
                 placeholders = [
                     tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in self._signature
                 ]

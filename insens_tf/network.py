@@ -19,7 +19,7 @@ from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCoun
 from insens_tf.chunks import at_a_time, readable_size, slices
 from insens_tf.errors import UnreadableModelError
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
-from insens_tf.execution import Compiled
+from insens_tf.execution import Compiled, check_that_arrays_can_be_had
 from insens_tf.finiteness import FiniteWeights, is_finite, too_large
 from insens_tf.first_use import FirstUse
 from insens_tf.insens import SENSITIVITIES, STATES, Footprint, Insens, checked_frequency
@@ -113,6 +113,7 @@ class SwitchedNetwork:
             )
         if smooth_activations is not None:
             _one_of("smooth_activations", smooth_activations, ("ratio",))
+        check_that_arrays_can_be_had()
         self.model = model
         self.smooth_activations = smooth_activations
         self.memory_budget = int(memory_budget)
@@ -146,7 +147,10 @@ class SwitchedNetwork:
         ------
         UnreadableModelError
             If it cannot be read any more, or is another network now.
+        RuntimeError
+            If the call comes from where TensorFlow builds a graph.
         """
+        check_that_arrays_can_be_had()
         with self._lock:
             if self._holdings.are_the_same():
                 return

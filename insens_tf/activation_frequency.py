@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from insens_tf.execution import Compiled, cardinality, elements
 from insens_tf.files import read_npz, whole_file
+from insens_tf.finiteness import refuse_masks
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 
@@ -189,8 +190,8 @@ def batches_of(data: Any, batch_size: int, steps: int | None) -> tuple[Iterable[
     ValueError
         If data is of another kind, or endless without `steps`.
     """
-    if steps is not None and steps < 1:
-        raise ValueError(f"steps={steps}: expected at least 1")
+    if steps is not None:
+        _at_least_one("steps", steps, "batches")
     total: int | None
     batches: Iterable[Any]
     if isinstance(data, tf.data.Dataset):
@@ -201,12 +202,11 @@ def batches_of(data: Any, batch_size: int, steps: int | None) -> tuple[Iterable[
             )
         total = size if size >= 0 else None
         batches = elements(data)
-    elif isinstance(data, (np.ndarray, list, tf.Tensor)):
-        data = np.asarray(data)
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}: expected at least 1")
-        if not data.ndim or not len(data):
-            raise ValueError(f"data: expected a batch of inputs, came shape {data.shape}")
+    elif isinstance(data, Mapping):
+        raise _of_names("data", data)
+    elif isinstance(data, list) or hasattr(data, "__array__"):
+        _at_least_one("batch_size", batch_size, "samples")
+        data = _one_array(data)
         total = -(-len(data) // batch_size)
         batches = (data[start : start + batch_size] for start in range(0, len(data), batch_size))
     elif isinstance(data, tuple):
@@ -230,4 +230,43 @@ def batches_of(data: Any, batch_size: int, steps: int | None) -> tuple[Iterable[
 
 def _inputs_of(batches: Iterable[Any], steps: int | None) -> Iterator[Any]:
     for batch in itertools.islice(batches, steps):
-        yield batch[0] if isinstance(batch, (tuple, list)) else batch
+        if isinstance(batch, (tuple, list)):
+            if not batch:
+                raise ValueError("data: expected batches that begin with inputs, came an empty one")
+            batch = batch[0]
+        if isinstance(batch, Mapping):
+            raise _of_names("data: a batch", batch)
+        shape = getattr(batch, "shape", None)
+        # A filter or a division can leave a batch of no samples: nothing to count.
+        if shape is None or not len(shape) or shape[0] != 0:
+            yield batch
+
+
+def _one_array(data: Any) -> np.ndarray:
+    """Return the array (n, *input_shape) that a user gave, or a list of its inputs."""
+    refuse_masks("data", data)
+    way_out = "pass x_train without its labels; batches of several sizes come from a generator"
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        shapes = ", ".join(str(np.shape(one)) for one in data[:3])
+        raise ValueError(
+            f"data: expected inputs of one shape, came a list of {len(data)} things of shapes "
+            f"{shapes}{' ...' if len(data) > 3 else ''}; {way_out}"
+        ) from error
+    if not array.ndim or not len(array):
+        raise ValueError(f"data: expected a batch of inputs, came shape {array.shape}")
+    return array
+
+
+def _of_names(what: str, data: Mapping[Any, Any]) -> ValueError:
+    names = ", ".join(map(repr, data))
+    return ValueError(
+        f"{what}: expected inputs alone, came a mapping of {names or 'nothing'}; pass what the "
+        "network takes, by its name"
+    )
+
+
+def _at_least_one(argument: str, value: Any, unit: str) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{argument}={value!r}: expected a whole number of {unit}, at least 1")

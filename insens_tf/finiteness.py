@@ -1,4 +1,4 @@
-"""That weights are finite, and what to say when NaN or infinity comes out of a network."""
+"""That numbers are finite and all there, and what to say when such come out of a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from insens_tf.errors import UnreadableModelError
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 
-__all__ = ["FiniteWeights", "is_finite", "too_large"]
+__all__ = ["FiniteWeights", "is_finite", "refuse_masks", "too_large"]
 
 
 class FiniteWeights:
@@ -71,6 +71,17 @@ def _are_finite(weight: Any) -> bool:
 def is_finite(values: np.ndarray) -> bool:
     """Tell whether values are neither NaN nor infinite, without an array of their size."""
     return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
+
+
+def refuse_masks(argument: str, values: Any) -> None:
+    """Raise ValueError if a masked array has masked elements, for which NumPy has numbers too."""
+    for one in (values, *values) if isinstance(values, (list, tuple)) else (values,):
+        if np.ma.is_masked(one):
+            raise ValueError(
+                f"{argument}: expected numbers, came a masked array with "
+                f"{int(np.ma.getmaskarray(one).sum())} masked elements; fill them in "
+                f"(numpy.ma.filled({argument}, value)), or leave out what they belong to"
+            )
 
 
 def too_large(layer: str, dtype: np.dtype) -> ValueError:

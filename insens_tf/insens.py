@@ -13,6 +13,7 @@ import tensorflow as tf
 from insens_tf import memory
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
+from insens_tf.finiteness import refuse_masks
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms import Cost, Way
@@ -294,6 +295,7 @@ def checked_frequency(
         )
     checked: list[np.ndarray | None] = []
     for layer, values in zip(layers, given):
+        refuse_masks("frequency", values)
         try:
             array = np.asarray(values)
             if array.dtype.kind not in "buif":

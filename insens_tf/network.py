@@ -20,7 +20,7 @@ from insens_tf.chunks import at_a_time, readable_size, slices
 from insens_tf.errors import UnreadableModelError
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled, check_that_arrays_can_be_had
-from insens_tf.finiteness import FiniteWeights, is_finite, too_large
+from insens_tf.finiteness import FiniteWeights, is_finite, refuse_masks, too_large
 from insens_tf.first_use import FirstUse
 from insens_tf.insens import SENSITIVITIES, STATES, Footprint, Insens, checked_frequency
 from insens_tf.layers import HiddenLayer, Layers
@@ -331,7 +331,7 @@ class SwitchedNetwork:
         ------
         ValueError
             If data is empty, endless without `steps`, or its inputs are not finite or of another
-            shape.
+            shape. Batches of no samples are passed over.
         """
         self._read_what_changed()
         chosen = self.layers if layers is None else self._chosen(layers)[0]
@@ -700,6 +700,7 @@ class SwitchedNetwork:
         return layers, False
 
     def _checked_inputs(self, x: Any, argument: str = "x") -> np.ndarray:
+        refuse_masks(argument, x)
         expected = f"expected shape {('batch', *self.input_shape)}".replace("'", "")
         try:
             array = np.asarray(x)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from insens_tf.chunks import readable_size, slices
+from insens_tf.finiteness import refuse_masks
 from insens_tf.layers import HiddenLayer
 from insens_tf.switched_weights import SwitchedWeights
 
@@ -117,6 +118,7 @@ def chosen_neurons(layer: HiddenLayer, neurons: Any) -> np.ndarray:
         f"expected None, flat indices in 0..{layer.neurons - 1} such as [0, 3], or multi-indices "
         f"into shape {layer.shape} such as [{(0,) * rank}]"
     )
+    refuse_masks("neurons", neurons)
     try:
         indices = np.asarray(neurons)
     except ValueError:

@@ -308,3 +308,74 @@ def test_impossible_counts_are_refused() -> None:
         insens_tf.ActivationFrequency({"dense": np.zeros(2, int)}, 0)
     with pytest.raises(ValueError, match="'dense'"):
         insens_tf.ActivationFrequency({"dense": np.array([1, -1])}, 3)
+
+
+class Frame:
+    """Something that NumPy can make an array of, as tables are."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x = x
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.x
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        raise KeyError(column)
+
+
+def batches_with_none(x: np.ndarray) -> Iterator[Any]:
+    """Batches, some of no samples."""
+    yield x[:0]
+    yield x[:4], np.zeros(4)
+    yield tf.constant(x[:0]), np.zeros(0)
+    yield x[4:]
+
+
+def test_batches_of_no_samples_and_whatever_gives_an_array(case: CaseOf) -> None:
+    this = case("conv valid", 0)
+    x = images(this.model, SAMPLES, 5)
+    expected = this.network.activation_frequency(x)
+    kept = tf.data.Dataset.from_tensor_slices(x).batch(5).map(lambda batch: batch[:0])
+    kept = kept.concatenate(tf.data.Dataset.from_tensor_slices(x).batch(5))
+    unmasked: np.ndarray = np.ma.masked_array(x, False)
+    for data in (batches_with_none(x), kept, Frame(x), list(x), unmasked):
+        assert_same(this.network.activation_frequency(data), expected)
+
+
+REFUSED_DATA: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
+    "dict": (lambda x: {"x_train": x, "y": 1}, r"data: expected inputs alone.*'x_train', 'y'"),
+    "inputs and labels": (lambda x: [x, np.zeros(len(x))], r"list of 2 things.*\(10,\).*labels"),
+    "lists of them": (lambda x: [x.tolist(), [1] * len(x)], r"list of 2 things.*labels"),
+    "batches of dicts": (lambda x: iter([{"image": x}]), r"a batch: expected.*'image'"),
+    "a data set of dicts": (
+        lambda x: tf.data.Dataset.from_tensor_slices({"image": x}).batch(2),
+        r"a batch: expected.*'image'",
+    ),
+    "an empty batch": (lambda x: iter([()]), "came an empty one"),
+    "no samples": (lambda x: iter([x[:0], x[:0]]), "at least one batch"),
+    "a text": (lambda x: "train.npz", "data"),
+    "a mask": (lambda x: np.ma.masked_less(x, 0), r"data.*masked array with \d+ masked.*filled"),
+    "a mask within a list": (lambda x: list(np.ma.masked_less(x, 0)), "data.*masked"),
+    "a batch with a mask": (lambda x: iter([np.ma.masked_less(x, 0)]), "data.*masked"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_DATA)
+def test_refused_data(name: str, case: CaseOf) -> None:
+    this = case("conv valid", 0)
+    make, message = REFUSED_DATA[name]
+    with pytest.raises(ValueError, match=message):
+        this.network.activation_frequency(make(images(this.model, SAMPLES, 5)))
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, 2.5, "3", True])
+@pytest.mark.parametrize("argument", ["batch_size", "steps"])
+def test_refused_numbers(argument: str, value: Any, case: CaseOf) -> None:
+    this = case("conv valid", 0)
+    if (argument, value) == ("steps", None):
+        return
+    with pytest.raises(ValueError, match=f"{argument}={value!r}: expected a whole number"):
+        this.network.activation_frequency(this.x, **{argument: value})

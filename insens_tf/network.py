@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,6 +49,11 @@ OF_PICTURES = 1 / 64
 
 # Work that is done sooner shows no progress bar.
 PATIENCE_IN_SECONDS = 2.0
+
+# How many compiled functions and choices are kept: enough for every layer by itself, asked for in
+# turn in every way there is, and for some combinations of layers.
+KEPT = 16
+KEPT_A_LAYER = 8
 
 
 class SwitchedNetwork:
@@ -121,6 +127,7 @@ class SwitchedNetwork:
         self._budget_of_maps = self.memory_budget // 4
         self._prove_first_use = prove
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._take(read(model, smooth_activations))
         self.layers = self._found.hidden
         self.outputs = self._found.outputs
@@ -148,9 +155,15 @@ class SwitchedNetwork:
         UnreadableModelError
             If it cannot be read any more, or is another network now.
         RuntimeError
-            If the call comes from where TensorFlow builds a graph.
+            If the call comes from where TensorFlow builds a graph, or from a forked process.
         """
         check_that_arrays_can_be_had()
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "this SwitchedNetwork was built before the process was forked, and TensorFlow's "
+                "functions never return in such a copy of a process; start processes by "
+                "multiprocessing.get_context('spawn'), to which a SwitchedNetwork can be passed"
+            )
         with self._lock:
             if self._holdings.are_the_same():
                 return
@@ -164,6 +177,15 @@ class SwitchedNetwork:
                     f"output {_names(found.outputs)}; build another SwitchedNetwork of it."
                 )
             self._take(reading)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, also in another process, is read from (a copy of) the model and compiles anew.
+        settings = {
+            "memory_budget": self.memory_budget,
+            "smooth_activations": self.smooth_activations,
+            "prove": self._prove_first_use,
+        }
+        return _rebuilt, (type(self), self.model, settings)
 
     def __repr__(self) -> str:
         layers = ", ".join(f"{layer.name}{layer.shape}" for layer in self.layers)
@@ -763,11 +785,15 @@ class SwitchedNetwork:
         return too_large(layer.name, self.dtype)
 
     def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
-        # Compiled functions live as long as the network, so that no call traces them again, nor
-        # two threads at once.
+        # Compiled functions are kept, so that no call traces them again, nor two threads at once;
+        # what was asked for last stands last.
         with self._lock:
-            if key not in self._compiled:
-                self._compiled[key] = make()
+            result = self._compiled.pop(key, None)
+            self._compiled[key] = make() if result is None else result
+            # With eager mode off they are parts of TensorFlow's graph, which cannot be freed.
+            if tf.executing_eagerly():
+                while len(self._compiled) > KEPT + KEPT_A_LAYER * len(self.layers):
+                    del self._compiled[next(iter(self._compiled))]
             return self._compiled[key]
 
 
@@ -819,6 +845,10 @@ def _progress(what: str, inputs: int, shown: bool) -> Iterator[Callable[[float],
             bar.update(min(done, inputs - bar.n))
 
         yield advance
+
+
+def _rebuilt(kind: type[SwitchedNetwork], model: Any, settings: dict[str, Any]) -> SwitchedNetwork:
+    return kind(model, **settings)
 
 
 def _names(layers: Sequence[HiddenLayer]) -> str:

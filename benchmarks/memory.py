@@ -45,7 +45,7 @@ LAYERS = {
     "MobileNetV2": ("bn_Conv1", "block_2_expand_BN", "Conv_1_bn"),
 }
 WAYS = ("stateless", "crops", "backward", "probes", "gradient")
-BUDGETS = (128, 512)
+BUDGETS = (256, 512)
 
 
 @dataclass(frozen=True)

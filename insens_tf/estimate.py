@@ -33,6 +33,9 @@ __all__ = ["GROUPS", "Estimator", "InsensEstimate", "check_sampling", "map_and_e
 GROUPS = 8
 """Of probes, for the jackknife."""
 
+PROBES = 64
+"""How many there are unless told otherwise."""
+
 LEAST_PROBES = 2 * GROUPS
 
 

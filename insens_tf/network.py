@@ -6,6 +6,7 @@ import math
 import operator
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,9 +24,9 @@ from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled, check_that_arrays_can_be_had
 from insens_tf.finiteness import FiniteWeights, is_finite, refuse_masks, too_large
 from insens_tf.first_use import FirstUse
-from insens_tf.insens import SENSITIVITIES, STATES, Footprint, Insens, checked_frequency
+from insens_tf.insens import SENSITIVITIES, STATES, Footprint, Insens, Passes, checked_frequency
 from insens_tf.layers import HiddenLayer, Layers
-from insens_tf.plan import Plan, expected_needed, plan
+from insens_tf.plan import FEW, MANY_GRADIENTS, Plan, counted_needed, expected_needed, plan
 from insens_tf.projections import (
     Projection,
     chosen_neurons,
@@ -35,7 +36,7 @@ from insens_tf.projections import (
 from insens_tf.reading import Reading, read, read_what_can_be
 from insens_tf.reading.changes import Holdings
 from insens_tf.report import Report, proof, random_inputs, reported_layers
-from insens_tf.row_norms import WAYS, Choice, Cost, Way, choose
+from insens_tf.row_norms import WAYS, Choice, Cost, Way, choose, counted
 from insens_tf.switched_weights import SwitchedWeights
 
 __all__ = ["SwitchedNetwork", "examine"]
@@ -54,6 +55,9 @@ PATIENCE_IN_SECONDS = 2.0
 # turn in every way there is, and for some combinations of layers.
 KEPT = 16
 KEPT_A_LAYER = 8
+
+# The maps' part of a memory budget, while a way computes norms: a fourth.
+MAPS_SHARE = 4
 
 
 class SwitchedNetwork:
@@ -123,8 +127,6 @@ class SwitchedNetwork:
         self.model = model
         self.smooth_activations = smooth_activations
         self.memory_budget = int(memory_budget)
-        # Insens holds activities and maps while a way computes their norms.
-        self._budget_of_maps = self.memory_budget // 4
         self._prove_first_use = prove
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -459,13 +461,15 @@ class SwitchedNetwork:
         _one_of("sensitivity", sensitivity, SENSITIVITIES)
         if way is not None:
             _one_of("way", way, WAYS)
-        choice = self._choice(expected_needed(layers, frequencies, state), way)
+        needed = expected_needed(layers, frequencies, state)
+        choice = self._choice(needed, way, self.memory_budget)
         if sensitivity == "centre":
-            self._warn_of_memory(choice, len(inputs))
-        budget = self._budget_of_ways(list(choice.ways))
+            self._warn_of_cost(layers, needed, choice, len(inputs))
+        budget = self._budget_of_ways(list(choice.ways), self.memory_budget)
         ways = [self._way(name, positions, budget) for name, positions in choice.groups.items()]
         compiled = self._cached(
-            ("insens", *layers), lambda: Insens(self._graph, layers, self._budget_of_maps)
+            ("insens", *layers),
+            lambda: Insens(self._graph, layers, self.memory_budget // MAPS_SHARE),
         )
         with _progress("Insens", len(inputs), progress) as advance:
             maps = compiled(inputs, frequencies, state, sensitivity, ways, advance)
@@ -570,29 +574,35 @@ class SwitchedNetwork:
 
     def plan(
         self,
-        x_shape: Sequence[int] | None = None,
+        x_shape: Any = None,
         layer: Any = None,
         frequency: Any = None,
         *,
         state: str = "inactive",
         way: str | None = None,
+        timed: bool = False,
     ) -> Plan:
         """Return what `insens` would do with the same arguments, and about what it would take.
 
         Parameters
         ----------
-        x_shape : sequence of int, optional
-            The shape of the inputs, (n, *input_shape); None: of one input.
+        x_shape : sequence of int, or array, optional
+            The shape of the inputs, (n, *input_shape); None: of one input. Or the inputs
+            themselves: then their needed neurons are counted, not expected, which takes an
+            evaluation of the network.
         layer : str, int, HiddenLayer, Keras layer, or list of them, optional
             One hidden layer, or several in one sweep; None: every one.
         frequency, state, way
             As for `insens`.
+        timed : bool
+            Whether to give seconds, too: the network's gradient is timed on this machine, once.
 
         Returns
         -------
         Plan
             Prints as a table: for each layer the neurons that an input is expected to need, the
-            way, the estimated time (in gradients of the network) and memory.
+            way, the estimated time (in gradients of the network) and memory; below it what more
+            memory would bring, and whether `estimate_insens` is the way.
 
         Raises
         ------
@@ -600,19 +610,90 @@ class SwitchedNetwork:
             If an argument is wrong; the message says what was expected.
         """
         self._read_what_changed()
-        inputs = self._inputs_in(x_shape)
+        given = self._checked_inputs(x_shape, "x_shape") if np.ndim(x_shape) > 1 else None
+        inputs = self._inputs_in(x_shape if given is None else given.shape)
         layers, single = self._chosen(list(self.layers) if layer is None else layer)
         frequencies = checked_frequency(frequency, layers, single=single)
         _one_of("state", state, STATES)
         if way is not None:
             _one_of("way", way, WAYS)
         needed = expected_needed(layers, frequencies, state)
-        choice = self._choice(needed, way)
+        choice = self._choice(needed, way, self.memory_budget)
+        if given is not None:
+            # What insens is going to do does not depend on the inputs; how long it takes does.
+            needed = self._counted(given, layers, frequencies, state)
+        budget = self._budget_of_ways(list(needed), self.memory_budget)
+        choice = counted(self._graph, choice, needed, budget)
+        seconds = self._seconds_of_a_gradient() if timed else None
+        return self._planned(layers, needed, choice, inputs, way, seconds)
 
+    def _planned(
+        self,
+        layers: Sequence[HiddenLayer],
+        needed: Mapping[int, float],
+        choice: Choice,
+        inputs: int,
+        way: str | None,
+        seconds: float | None = None,
+    ) -> Plan:
         def taken(positions: Sequence[int], cost: Cost) -> float:
-            return self._footprint(positions).with_way(cost, inputs)
+            return self._footprint(positions, self.memory_budget).with_way(cost, inputs)
 
-        return plan(self._graph, layers, self.outputs, needed, choice, inputs, taken)
+        def larger(position: int, budget: int) -> tuple[str, Cost] | None:
+            other = self._choice({position: needed[position]}, way, budget)
+            cost, footprint = other.together, self._footprint([position], budget)
+            fits = footprint.with_way(cost, inputs) <= budget
+            return (other.ways[position], cost) if fits else None
+
+        return plan(
+            self._graph,
+            layers,
+            self.outputs,
+            needed,
+            choice,
+            inputs,
+            taken,
+            self.memory_budget,
+            larger,
+            seconds,
+        )
+
+    def _counted(
+        self,
+        x: np.ndarray,
+        layers: Sequence[HiddenLayer],
+        frequencies: Sequence[np.ndarray | None],
+        state: str,
+    ) -> dict[int, float]:
+        """Return how many neurons of each layer these inputs need, on average, by position."""
+        activities = self.activity(x, list(layers))
+        weighs = [1.0 if frequency is None else frequency for frequency in frequencies]
+        masks = [
+            STATES[state](activities[layer.name]) & np.greater(weight, 0)
+            for layer, weight in zip(layers, weighs)
+        ]
+        return counted_needed(masks, layers)
+
+    def _seconds_of_a_gradient(self) -> float:
+        """Return how long a gradient of the network takes for one of a few inputs; timed once."""
+
+        def timed() -> float:
+            passes = Passes(self._graph, self.outputs)
+            positions = [output.position for output in self.outputs]
+            of_an_input = memory.gradient(self._graph, positions)
+            count = min(FEW, at_a_time(self._graph, positions, self.memory_budget, of_an_input))
+            x = np.random.default_rng(0).normal(size=(count, *self.input_shape))
+            seeds = {one: np.ones((count, *one.shape)) for one in self.outputs}
+            seconds = []
+            # The first one traces and compiles it.
+            for _ in range(3):
+                start = time.perf_counter()
+                for output, seed in seeds.items():
+                    passes.backward[output](x, seed)
+                seconds.append((time.perf_counter() - start) / count)
+            return min(seconds[1:])
+
+        return self._cached(("seconds",), timed)
 
     def _inputs_in(self, x_shape: Any) -> int:
         """Return how many inputs an array of this shape holds."""
@@ -630,13 +711,13 @@ class SwitchedNetwork:
             )
         return shape[0]
 
-    def _choice(self, needed: Mapping[int, float], way: str | None) -> Choice:
+    def _choice(self, needed: Mapping[int, float], way: str | None, memory_budget: int) -> Choice:
         # By the share that is needed, in 64 steps: another frequency is seldom another choice.
         sizes = {position: self._graph.operations[position].size for position in needed}
         steps = {one: math.ceil(64 * count / sizes[one]) for one, count in needed.items()}
-        budget = self._budget_of_ways(list(needed))
+        budget = self._budget_of_ways(list(needed), memory_budget)
         return self._cached(
-            ("choice", way, *steps.items()),
+            ("choice", way, memory_budget, *steps.items()),
             lambda: choose(
                 self._graph,
                 {one: step / 64 * sizes[one] for one, step in steps.items()},
@@ -645,26 +726,49 @@ class SwitchedNetwork:
             ),
         )
 
-    def _footprint(self, positions: Sequence[int]) -> Footprint:
+    def _footprint(self, positions: Sequence[int], memory_budget: int) -> Footprint:
         return self._cached(
-            ("footprint", *positions),
-            lambda: Footprint(self._graph, positions, self._budget_of_maps),
+            ("footprint", memory_budget, *positions),
+            lambda: Footprint(self._graph, positions, memory_budget // MAPS_SHARE),
         )
 
-    def _budget_of_ways(self, positions: Sequence[int]) -> float:
-        return self.memory_budget - self._footprint(positions).beside
+    def _budget_of_ways(self, positions: Sequence[int], memory_budget: int) -> float:
+        """Return what is left beside the maps."""
+        return memory_budget - self._footprint(positions, memory_budget).beside
 
-    def _warn_of_memory(self, choice: Choice, inputs: int) -> None:
-        taken = self._footprint(list(choice.ways)).with_way(choice.together, inputs)
+    def _warn_of_cost(
+        self,
+        layers: Sequence[HiddenLayer],
+        needed: Mapping[int, float],
+        choice: Choice,
+        inputs: int,
+    ) -> None:
+        """Warn of more memory than the budget, and of hours, with what would be faster."""
+        taken = self._footprint(list(choice.ways), self.memory_budget).with_way(
+            choice.together, inputs
+        )
+        least = choice.together.work / self._graph.work([one.position for one in self.outputs], FEW)
+        if taken <= self.memory_budget and least < MANY_GRADIENTS:
+            return
+        planned = self._planned(layers, needed, choice, inputs, None)
+        many = planned.gradients >= MANY_GRADIENTS * inputs
+        if not many and taken <= self.memory_budget:
+            return
+        what = []
         if taken > self.memory_budget:
-            warnings.warn(
-                f"Insens takes about {readable_size(taken)} at a time, more than the memory "
-                f"budget of {readable_size(self.memory_budget)}, as no less is enough for one "
-                "input of this size; plan() says for which layer. Build the SwitchedNetwork with a "
-                "larger memory_budget if there is as much memory",
-                RuntimeWarning,
-                stacklevel=3,
+            what.append(
+                f"about {readable_size(taken)} at a time, more than the memory budget of "
+                f"{readable_size(self.memory_budget)}, as less is not enough for one input of this "
+                "size or takes far longer; plan() says for which layer. Build the SwitchedNetwork "
+                "with a larger memory_budget if there is as much memory"
             )
+        if many:
+            what.append(f"about as long as {planned.gradients:,.0f} gradients of the network")
+        warnings.warn(
+            "; ".join([f"Insens takes {' and '.join(what)}", *planned.faster]),
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def _warn_of_scale(self, inputs: np.ndarray, frequency: Any) -> None:
         largest = max(float(inputs.max()), -float(inputs.min()))

@@ -4,7 +4,7 @@ They are the whole cost of Insens. `Way` is the interface; each module beside th
 get them, all exact, and `choose` picks one by what it costs.
 """
 
-from insens_tf.row_norms.choice import WAYS, Choice, choose
+from insens_tf.row_norms.choice import WAYS, Choice, choose, counted
 from insens_tf.row_norms.way import Cost, Way
 
-__all__ = ["WAYS", "Choice", "Cost", "Way", "choose"]
+__all__ = ["WAYS", "Choice", "Cost", "Way", "choose", "counted"]

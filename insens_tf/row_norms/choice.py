@@ -13,7 +13,7 @@ from insens_tf.row_norms.probes import Probes
 from insens_tf.row_norms.stateless import Stateless
 from insens_tf.row_norms.way import Cost, Way
 
-__all__ = ["WAYS", "Choice", "choose"]
+__all__ = ["WAYS", "Choice", "choose", "counted"]
 
 WAYS: dict[str, type[Way]] = {
     "stateless": Stateless,
@@ -126,6 +126,21 @@ def choose(
                     ways, best, improved = other, cost, True
     alone = {position: possible[ways[position]] for position, possible in costs.items()}
     return Choice(ways, alone, best)
+
+
+def counted(
+    graph: Graph, choice: Choice, needed: Mapping[int, float], memory_budget: float
+) -> Choice:
+    """Return the same ways with what they cost for other numbers of needed neurons."""
+    alone = {
+        position: WAYS[name].cost(graph, {position: needed[position]}, memory_budget)
+        for position, name in choice.ways.items()
+    }
+    groups = [
+        WAYS[name].cost(graph, {one: needed[one] for one in positions}, memory_budget)
+        for name, positions in choice.groups.items()
+    ]
+    return Choice(choice.ways, alone, _total(groups))
 
 
 def _total(costs: list[Cost]) -> Cost:

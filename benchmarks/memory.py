@@ -41,7 +41,7 @@ LARGEST_KEPT, SMALLEST_KEPT = 2**26, 2**16
 
 LAYERS = {
     "VGG16": ("block1_conv1", "block1_conv2", "block2_conv1", "block2_conv2"),
-    "ResNet50": ("conv1_bn", "conv2_block1_1_bn", "conv2_block1_2_bn", "conv4_block1_1_bn"),
+    "ResNet50": ("conv1_bn", "conv2_block1_1_bn", "conv4_block1_1_bn"),
     "MobileNetV2": ("bn_Conv1", "block_2_expand_BN", "Conv_1_bn"),
 }
 WAYS = ("stateless", "crops", "backward", "probes", "gradient")
@@ -59,13 +59,15 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return every case."""
+    """Return every case: each way where it can be gone, and under budgets that change it."""
     return [
         Case(network, layer, way, budget)
         for network, layers in LAYERS.items()
         for layer in layers
         for way in WAYS
         for budget in BUDGETS
+        if way != "stateless" or layer == layers[0]
+        if way in ("crops", "backward") or budget == BUDGETS[-1]
     ]
 
 
@@ -103,7 +105,7 @@ def measured(case: Case) -> dict[str, Any]:
                 x, case.layer, frequency, state="all", way=case.way, progress=False
             )
         )
-    row["warned"] = any("memory" in str(one.message) for one in caught)
+    row["warned"] = any("more than the memory budget" in str(one.message) for one in caught)
     return row
 
 

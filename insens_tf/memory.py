@@ -48,7 +48,7 @@ def gradient(graph: Graph, positions: Sequence[int]) -> float:
 
 def backward(graph: Graph, position: int) -> tuple[float, float]:
     """Return what taking neurons back through one input's state holds: in all, and for each."""
-    state, each = 0, 0
+    state = 0
     for one in graph.ancestors([position]):
         operation = graph.operations[one]
         if isinstance(operation, graphs.Gate):
@@ -70,7 +70,7 @@ def backward(graph: Graph, position: int) -> tuple[float, float]:
             return 0
         return sum(graph.operations[operand].size for operand in operation.operands)
 
-    each = _back(graph, [position], {}, of_step)
+    each = _back(graph, [position], {}, of_step, chosen=not _has_rows(graph.operations[position]))
     size = graph.dtype.size
     return (
         size * (state + _forward(graph, [position])),
@@ -91,6 +91,13 @@ def pushed(graph: Graph, positions: Sequence[int]) -> tuple[float, float]:
         size * (sum(state.values()) + _forward(graph, positions)),
         RESIDENT * size * _forward(graph, positions),
     )
+
+
+def _has_rows(operation: graphs.Operation) -> bool:
+    """Tell whether some elements' gradients are made without an array of the operation's shape."""
+    if isinstance(operation, graphs.Convolution):
+        return operation.groups == 1
+    return isinstance(operation, graphs.Matrix) and len(operation.shape) == 1
 
 
 def _differentiated(graph: Graph, positions: Iterable[int]) -> set[int]:
@@ -137,6 +144,8 @@ def _back(
     positions: Sequence[int],
     kept: Mapping[int, int],
     of_step: Callable[[int], int] = lambda position: 0,
+    *,
+    chosen: bool = True,
 ) -> int:
     """Return the most elements that are held on the way back to the input.
 
@@ -149,8 +158,10 @@ def _back(
         The elements of the values that are held until the way is past them.
     of_step : callable
         The elements that the step through a position takes beside its gradients.
+    chosen : bool
+        Whether it begins with an array of the layers' shapes.
     """
-    held = {position: graph.operations[position].size for position in positions}
+    held = {position: graph.operations[position].size for position in positions if chosen}
     waiting = dict(kept)
     most = sum(held.values()) + sum(waiting.values())
     for position in reversed(graph.ancestors(positions)[1:]):

@@ -622,8 +622,7 @@ class SwitchedNetwork:
         if given is not None:
             # What insens is going to do does not depend on the inputs; how long it takes does.
             needed = self._counted(given, layers, frequencies, state)
-        budget = self._budget_of_ways(list(needed), self.memory_budget)
-        choice = counted(self._graph, choice, needed, budget)
+        choice = self._counted_cost(choice, needed)
         seconds = self._seconds_of_a_gradient() if timed else None
         return self._planned(layers, needed, choice, inputs, way, seconds)
 
@@ -657,6 +656,11 @@ class SwitchedNetwork:
             larger,
             seconds,
         )
+
+    def _counted_cost(self, choice: Choice, needed: Mapping[int, float]) -> Choice:
+        """Return the choice with the cost of just as many neurons, without steps."""
+        budget = self._budget_of_ways(list(needed), self.memory_budget)
+        return counted(self._graph, choice, needed, budget)
 
     def _counted(
         self,
@@ -750,7 +754,9 @@ class SwitchedNetwork:
         least = choice.together.work / self._graph.work([one.position for one in self.outputs], FEW)
         if taken <= self.memory_budget and least < MANY_GRADIENTS:
             return
+        choice = self._counted_cost(choice, needed)
         planned = self._planned(layers, needed, choice, inputs, None)
+        taken = planned.memory
         many = planned.gradients >= MANY_GRADIENTS * inputs
         if not many and taken <= self.memory_budget:
             return

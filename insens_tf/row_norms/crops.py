@@ -34,12 +34,14 @@ class Spatial:
     """The crops of a layer, one tensor a crop row.
 
     Each is (block rows, block columns, components, crop columns, channels); the first two are 1 as
-    long as all blocks are alike. `inside` tells whether they are 0 beyond the layer's borders.
+    long as all blocks are `alike`: one is written down for all of them, also for those beyond the
+    image. `inside` tells whether crops are 0 beyond the layer's borders.
     """
 
     layout: Layout
     rows: tuple[tf.Tensor, ...]
     inside: bool
+    alike: bool = False
 
 
 @dataclass(frozen=True)
@@ -332,7 +334,8 @@ class _Sweep:
             rows = self.first[0] + tf.range(self.at_a_time[0])
             return Flat(tf.one_hot(rows, operation.shape[0], dtype=self.dtype), units)
         identity = tf.eye(operation.shape[-1], dtype=self.dtype)
-        return Spatial(self.layouts[0], (identity[tf.newaxis, tf.newaxis, :, tf.newaxis],), True)
+        row = identity[tf.newaxis, tf.newaxis, :, tf.newaxis]
+        return Spatial(self.layouts[0], (row,), inside=True, alike=True)
 
     def _convolution(self, position: int, operation: graphs.Operation, kernel: tf.Tensor) -> Push:
         layout = self.layouts[position]
@@ -361,7 +364,7 @@ class _Sweep:
         filters = operation.shape[-1]
 
         def push(crops: Spatial) -> Spatial:
-            crops = self._made_inside(crops, operand)
+            crops = self._divisible(self._made_inside(crops, operand), down, right)
             merged = self._merged(crops, down, right)
             shape = merged[0].shape
             flat = [tf.reshape(row, (-1, shape[3] * shape[4])) for row in merged]
@@ -370,7 +373,7 @@ class _Sweep:
                 parts = flat[span.start : span.stop]
                 product = tf.concat(parts, axis=1) @ matrix
                 results.append(tf.reshape(product, (*shape[:3], layout.columns.length, filters)))
-            return Spatial(layout, tuple(results), inside=False)
+            return Spatial(layout, tuple(results), inside=False, alike=crops.alike)
 
         return push
 
@@ -568,30 +571,31 @@ class _Sweep:
         self, crops: Spatial, down: int, right: int
     ) -> Callable[[int, int, int], tf.Tensor]:
         """Return what gives a crop row of the (i, j)-th of each `down` by `right` blocks."""
-        crops = self._everywhere(crops) if self._odd(crops.layout, down, right) else crops
+        crops = self._divisible(crops, down, right)
         rows = crops.rows
         blocks = self._blocks(crops.layout)
-        if down == right == 1 or rows[0].shape[:2] != blocks:
+        if down == right == 1 or crops.alike:
             return lambda number, i, j: rows[number]
         # Every sub-block's place among all blocks; gathering whole crops is fast.
         places = np.arange(blocks[0] * blocks[1]).reshape(blocks)
         flat = [tf.reshape(row, (-1, *row.shape[2:])) for row in rows]
         return cache(lambda number, i, j: tf.gather(flat[number], places[i::down, j::right]))
 
-    def _odd(self, layout: Layout, down: int, right: int) -> bool:
-        blocks = self._blocks(layout)
-        return bool(blocks[0] % down or blocks[1] % right)
+    def _divisible(self, crops: Spatial, down: int, right: int) -> Spatial:
+        """Return crops of which `down` by `right` blocks can be taken as one."""
+        blocks = self._blocks(crops.layout)
+        return self._everywhere(crops) if blocks[0] % down or blocks[1] % right else crops
 
     def _everywhere(self, crops: Spatial) -> Spatial:
         """Return crops that are written down for every block, 0 for pixels beyond the image."""
         blocks = self._blocks(crops.layout)
-        if crops.rows[0].shape[:2] == blocks:
+        if not crops.alike:
             return crops
         rows = (
             self._inside_image(tf.broadcast_to(row, (*blocks, *row.shape[2:])), crops.layout)
             for row in crops.rows
         )
-        return replace(crops, rows=tuple(rows))
+        return replace(crops, rows=tuple(rows), alike=False)
 
     def _inside_image(self, row: tf.Tensor, layout: Layout) -> tf.Tensor:
         """Return the crops, those of components beyond the image set to 0."""

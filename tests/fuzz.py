@@ -74,7 +74,7 @@ def _model(number: int, result: dict[str, Any]) -> str:
 
     case = random_model(Random(number))
     result["what"] = repr(case)
-    check(case, thorough=number % EVERY_THOROUGH == 0)
+    result["ways"] = check(case, thorough=number % EVERY_THOROUGH == 0)
     return "agrees"
 
 
@@ -176,6 +176,10 @@ def summary(results: Sequence[dict[str, Any]]) -> str:
             )
             counted = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
             lines.append(f"{len(mine)} {kind}: {counted}")
+            ways = Counter(way for one in mine for way in one.get("ways", ()))
+            if ways:
+                listed = ", ".join(f"{way} {count}" for way, count in ways.most_common())
+                lines.append(f"ways to the row norms that were compared: {listed}")
     for one in results:
         if one["outcome"] not in FINE:
             details = one["kind"], one.get("detail", ""), one.get("what", "")

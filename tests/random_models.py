@@ -7,6 +7,7 @@ in every list of choices.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from tensorflow import keras
+
+from tests.architectures import KERAS_2
 
 LARGEST = 300
 """How many values a layer has at most."""
@@ -56,7 +59,10 @@ WHOLE_INPUTS = ("ties", "ones", "zeros")
 """The kinds of inputs that are whole numbers."""
 
 # Division by 3, square roots and the like: what follows is not exact even of whole numbers.
-INEXACT = ("Average", "BatchNormalization", "Normalization", "Resizing")
+INEXACT = ("Average", "BatchNormalization", "Normalization", "Resizing", "hard_sigmoid")
+
+UNREADABLE = ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias")
+"""Settings of Resizing that are no linear interpolation of positions alone."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,15 @@ class RandomModel:
         Whether all that the model computes is exact, so that nothing depends on rounding.
     steps : tuple of str
         What was drawn, to be read by whom it may concern.
+    readable : bool
+        Whether the library can read the model; what it cannot it must refuse.
     """
 
     model: keras.Model
     x: np.ndarray
     exact: bool
     steps: tuple[str, ...]
+    readable: bool = True
 
     def __repr__(self) -> str:
         return "; ".join(self.steps)
@@ -99,17 +108,18 @@ def random_model(random: Random, inputs: int = 2, largest_depth: int = 4) -> Ran
     x = np.stack([INPUTS[kind](numbers, shape) for kind in kinds]).astype(drawing.dtype)
     drawing.steps.append(f"weights {weights}; inputs {', '.join(kinds)}")
     exact = whole and not any(kind in step for step in drawing.steps for kind in INEXACT)
-    return RandomModel(model, x, exact, tuple(drawing.steps))
+    readable = not any(setting in step for step in drawing.steps for setting in UNREADABLE)
+    return RandomModel(model, x, exact, tuple(drawing.steps), readable)
 
 
 def draw_weights(model: keras.Model, kind: str, random: np.random.Generator) -> None:
     """Draw all weights of a model anew, as `WEIGHTS` names it."""
     for variable in model.weights:
         shape, name = tuple(variable.shape), variable.name.split("/")[-1].split(":")[0]
-        if name in ("moving_variance", "gamma", "variance"):
+        if name in ("moving_variance", "gamma"):
             values = random.uniform(0.5, 1.5, shape)
-        elif name == "count":
-            continue
+        elif name in ("count", "mean", "variance"):
+            continue  # of an adapted normalisation, whose statistics are what it was adapted to
         elif kind == "whole numbers":
             values = random.integers(-2, 3, shape).astype(float)
         elif kind == "zeros and ones":
@@ -230,17 +240,24 @@ class _Drawing:
             kinds += [self.dense, self.unfolded]
         else:
             kinds += [self.convolution] * 4 + [self.moved, self.global_pooling]
-        # TensorFlow pools over three axes in float32 only, on a processor.
-        if len(shape) in (2, 3) or (len(shape) == 4 and self.dtype == "float32"):
+        if self.can_be_pooled(shape):
             kinds += [self.pooling] * 2
         layers = [self.random.choice(kinds)(shape)]
         if self.random.choice([True, True, False]):
             layers.append(self.gate())
         return layers
 
+    def can_be_pooled(self, shape: tuple[int, ...]) -> bool:
+        # TensorFlow pools over three axes in float32 only, on a processor.
+        return len(shape) in (2, 3) or (len(shape) == 4 and self.dtype == "float32")
+
     def of_same_shape(self, shape: tuple[int, ...]) -> list[Any]:
         """A layer that changes no shape, and often its gate."""
-        if len(shape) > 1 and self.random.choice([True, True, False]):
+        if self.can_be_pooled(shape) and self.random.randrange(4) == 3:
+            # Its gradient's gradient is where TensorFlow's kernels were wrong.
+            size = [self.random.randint(1, 3) for _ in shape[1:]]
+            layers = [self.layer(f"MaxPooling{len(shape) - 1}D", size, 1, "same")]
+        elif len(shape) > 1 and self.random.choice([True, True, False]):
             size = [self.random.randint(1, 3) for _ in shape[1:]]
             kind = f"Conv{len(shape) - 1}D"
             layers = [self.layer(kind, shape[-1], size, padding="same")]
@@ -270,6 +287,9 @@ class _Drawing:
             ("PReLU", []),
             ("ReLU", [6.0]),
             ("ReLU", [1.5, 0.5]),
+            ("ReLU", [None, 0.25, 0.5]),
+            ("Activation", ["relu6"]),
+            ("Activation", ["hard_sigmoid"]),
         ]
         kind, arguments = self.random.choice(gates)
         return self.layer(kind, *arguments)
@@ -303,10 +323,18 @@ class _Drawing:
         kind, arguments = self.random.choice(kinds)
         options: dict[str, Any] = {}
         if kind == "Normalization":
-            options = {"mean": [0.25] * channels, "variance": [0.5] * channels}
+            options = self.random.choice(
+                [{"mean": [0.25] * channels, "variance": [0.5] * channels}, {"axis": -1}]
+            )
+            options |= self.random.choice([{}, {"invert": True}])
         elif kind == "BatchNormalization":
             options = {name: self.random.choice([True, False]) for name in ("center", "scale")}
-        return self.layer(kind, *arguments, **options)
+            options |= self.random.choice([{}, {"epsilon": 0.125}])
+        layer = self.layer(kind, *arguments, **options)
+        if options.get("axis") == -1:
+            numbers = np.random.default_rng(self.random.getrandbits(32))
+            layer.adapt(numbers.normal(0.5, 2.0, (16, *shape)))
+        return layer
 
     def unfolded(self, shape: tuple[int, ...]) -> Any:
         """From one axis to more."""
@@ -329,7 +357,8 @@ class _Drawing:
         if kind == "Transposed":
             return self.transposed_convolution(axes)
         size = [self.random.randint(1, min(3, length)) for length in image]
-        causal = axes == 1 and kind != "DepthwiseConv"
+        # Of Keras 3 only convolutions can be causal.
+        causal = axes == 1 and (kind == "Conv" or (kind == "SeparableConv" and KERAS_2))
         options: dict[str, Any] = {
             "padding": self.random.choice(["valid", "same"] + ["causal"] * causal),
             "activation": self.activation(),
@@ -375,9 +404,9 @@ class _Drawing:
     def pooling(self, shape: tuple[int, ...]) -> Any:
         *image, _ = shape
         # Average pooling of 1, 2, 4 or 8 values stays exact.
-        kind, largest = self.random.choice([("Max", 3), ("Average", 2)])
+        kind, largest = self.random.choice([("Max", 3), ("Average", 2), ("Max", 7)])
         size = [self.random.randint(1, min(largest, length)) for length in image]
-        strides = self.random.choice([None, [self.random.randint(1, 3) for _ in image]])
+        strides = self.random.choice([None, [self.random.randint(1, 3) for _ in image], 1])
         padding = self.random.choice(["valid", "same"])
         return self.layer(f"{kind}Pooling{len(image)}D", size, strides, padding)
 
@@ -413,8 +442,17 @@ class _Drawing:
                 self.random.choice(["bilinear", "nearest"]),
             ),
             lambda: self.layer("UpSampling2D", factors, interpolation="bilinear"),
+            lambda: self.resized_otherwise(),
         ]
-        return self.random.choice(options[: 6 + 2 * (axes == 2)])()
+        return self.random.choice(options[: 6 + 3 * (axes == 2)])()
+
+    def resized_otherwise(self) -> Any:
+        """With settings that are no plain interpolation, as far as this Keras has them."""
+        size = [self.random.randint(2, 5), self.random.randint(2, 5)]
+        setting = self.random.choice(UNREADABLE)
+        if setting not in inspect.signature(keras.layers.Resizing).parameters:
+            setting = UNREADABLE[0]
+        return self.layer("Resizing", *size, **{setting: True})
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:

@@ -351,6 +351,7 @@ def test_arguments_of_the_iterator_are_checked_before_the_first_chunk(
         network.iterate_projections(x, 0, 576)
 
 
+@pytest.mark.filterwarnings("ignore:Insens takes about:RuntimeWarning")
 @pytest.mark.parametrize("budget", [2**20, 2**24])
 def test_results_do_not_depend_on_the_memory_budget(budget: int, case: CaseOf) -> None:
     this = case("2CONV", 0)

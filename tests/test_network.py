@@ -168,7 +168,15 @@ def snapshot(model: keras.Model, x: np.ndarray) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", ["2CONV", "ReLU as a layer", "reshape and dropout", *NAMES[-3:]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2CONV",
+        "reshape and dropout",
+        NAMES[-1],
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("ReLU as a layer", *NAMES[-3:-1])),
+    ],
+)
 def test_the_model_is_not_changed(name: str) -> None:
     model = build(name, 0)
     x = images(model, 2)

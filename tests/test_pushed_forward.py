@@ -97,6 +97,10 @@ OTHERS: dict[str, tuple[tuple[int, ...], Callable[[int], Any]]] = {
 """Operations besides: the numbers of axes that they are tried with, and the layer."""
 
 
+def slow(*parameters: Any) -> Any:
+    return pytest.param(*parameters, marks=pytest.mark.slow)
+
+
 def alone(make: Callable[[int], Any], axes: int, lengths: tuple[int, ...]) -> keras.Model:
     """A model in which the layer follows neurons, and neurons follow it."""
     x = keras.Input((*lengths, 2))
@@ -152,16 +156,16 @@ def assert_pushed_right(model: keras.Model) -> None:
                 np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("build", [alone, in_branches])
-@pytest.mark.parametrize("axes", LENGTHS)
+@pytest.mark.parametrize("build", [slow(alone), in_branches])
+@pytest.mark.parametrize("axes", [1, 2, slow(3)])
 @pytest.mark.parametrize("name", POOLINGS)
 def test_max_pooling(name: str, axes: int, build: Callable[..., keras.Model]) -> None:
     assert_pushed_right(built(build, POOLINGS[name], axes))
 
 
-@pytest.mark.parametrize("build", [alone, in_branches])
+@pytest.mark.parametrize("build", [slow(alone), in_branches])
 @pytest.mark.parametrize("axes", LENGTHS)
-@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("strides", [1, slow(2)])
 def test_max_pooling_of_a_single_position(
     strides: int, axes: int, build: Callable[..., keras.Model]
 ) -> None:
@@ -173,6 +177,8 @@ def test_max_pooling_of_a_single_position(
     ("name", "axes", "build"),
     [
         (name, axes, build)
+        if axes == tried[-1] and build is in_branches
+        else slow(name, axes, build)
         for name, (tried, _) in OTHERS.items()
         for axes in tried
         for build in (alone, in_branches)

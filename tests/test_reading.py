@@ -320,15 +320,17 @@ def test_interpolation(kind: str, layer: dict[str, Any]) -> None:
     assert_agrees(network.activity(x, network.output), model(x.astype("float32")), 1e-5)
 
 
+@pytest.mark.parametrize(
+    "length", [1, 3, 8, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 5))]
+)
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_interpolation_of_any_size_is_tensorflows(interpolation: str) -> None:
-    for length in (1, 2, 3, 5, 8):
-        x = np.random.default_rng(length).normal(size=(1, length, 1, 1)).astype(np.float32)
-        for size in (1, 2, 3, 4, 7, 13):
-            layer = keras.layers.Resizing(size, 1, interpolation)
-            model = keras.Sequential([keras.Input((length, 1, 1)), layer])
-            network = insens_tf.SwitchedNetwork(model)
-            assert_agrees(network.activity(x, network.output), layer(x), 1e-5)
+def test_interpolation_of_any_size_is_tensorflows(interpolation: str, length: int) -> None:
+    x = np.random.default_rng(length).normal(size=(1, length, 1, 1)).astype(np.float32)
+    for size in (1, 2, 3, 4, 7, 13):
+        layer = keras.layers.Resizing(size, 1, interpolation)
+        model = keras.Sequential([keras.Input((length, 1, 1)), layer])
+        network = insens_tf.SwitchedNetwork(model)
+        assert_agrees(network.activity(x, network.output), layer(x), 1e-5)
 
 
 # --- scales --------------------------------------------------------------------------------------
@@ -559,7 +561,7 @@ def test_a_hidden_layer_that_is_an_output_too() -> None:
 # --- mixed precision -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", some_fast(["mixed_float16", "mixed_bfloat16"], "mixed_float16"))
 def test_mixed_precision_is_read_in_float32(policy: str) -> None:
     def built(dtype: Any) -> keras.Model:
         inputs = keras.Input((6, 5, 2))
@@ -615,7 +617,7 @@ def test_smooth_activations_as_gates(name: str) -> None:
     assert_agrees(tf.nn.softmax(network.activity(x, network.output)), model(x))
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", some_fast(SMOOTH, "gelu", "tanh"))
 def test_smooth_activations_at_exactly_zero(name: str) -> None:
     model = smooth(name)
     model.get_layer("bent").bias.assign(np.zeros(3))

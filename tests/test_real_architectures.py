@@ -87,9 +87,9 @@ def scaled_by_operators(inputs: Any) -> Any:
     return keras.applications.mobilenet_v2.preprocess_input(inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("preprocessing", "divisor"),
-    [(scaled_by_a_layer, 128), pytest.param(scaled_by_operators, 127.5, marks=pytest.mark.slow)],
+    ("preprocessing", "divisor"), [(scaled_by_a_layer, 128), (scaled_by_operators, 127.5)]
 )
 def test_a_backbone_with_a_head_of_its_own(
     preprocessing: Callable[[Any], Any], divisor: float

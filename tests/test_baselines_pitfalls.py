@@ -41,6 +41,18 @@ def step_unit() -> keras.Model:
     return model
 
 
+def test_an_analyzer_does_not_depend_on_those_made_before_it() -> None:
+    """Of iNNvestigate itself, this pair gives maps that are others by a factor of 9.7."""
+    model = build("dense")
+    x = images("dense", model)
+    with create_baseline("lrp.sequential_preset_b_flat", model) as alone:
+        expected = alone.analyze(x)
+    with create_baseline("integrated_gradients", model, steps=256) as other:
+        other.analyze(x)
+        with create_baseline("lrp.sequential_preset_b_flat", model) as after:
+            np.testing.assert_array_equal(after.analyze(x), expected)
+
+
 @pytest.mark.parametrize("name", ["dense", "batch_normalization"])
 def test_softmax_relu_and_batch_normalization_layers_against_a_tape(name: str) -> None:
     model = build(name)

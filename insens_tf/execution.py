@@ -15,13 +15,18 @@ __all__ = ["Compiled", "cardinality", "check_that_arrays_can_be_had", "elements"
 Result = TypeVar("Result")
 
 
-def check_that_arrays_can_be_had() -> None:
-    """Raise RuntimeError where a graph is being built, in a process that has eager mode on."""
-    if not tf.executing_eagerly() and _in_a_thread_of_its_own(tf.executing_eagerly):
+def check_that_arrays_can_be_had(model: Any) -> None:
+    """Raise RuntimeError where TensorFlow builds a graph that a Keras model is no part of."""
+    if tf.executing_eagerly():
+        return
+    graph = tf.compat.v1.get_default_graph()
+    if any(
+        getattr(one, "graph", None) is not graph for one in getattr(model, "inputs", None) or ()
+    ):
         raise RuntimeError(
             "insens_tf takes and gives NumPy arrays: expected a call outside of tf.function, of a "
-            "data set's map and of tf.Graph().as_default(), came one where TensorFlow builds a "
-            "graph and computes later; call it before, and pass its arrays on"
+            "data set's map and of a tf.Graph without the model, came one where TensorFlow builds "
+            "a graph and computes later; call it before, and pass its arrays on"
         )
 
 
@@ -37,10 +42,9 @@ def _in_a_thread_of_its_own(function: Callable[[], Result]) -> Result:
 class Compiled:
     """A TensorFlow function that takes and gives NumPy arrays.
 
-    With eager mode on it is one `tf.function` of a fixed signature, traced once, wherever the
-    first call comes from. In a process where
-    `tf.compat.v1.disable_eager_execution()` was called it is a piece of the default graph, run in
-    Keras' own session, so that the same code serves both.
+    With eager mode on it is one `tf.function` of a fixed signature, traced once, wherever the first
+    call comes from. In a process where `tf.compat.v1.disable_eager_execution()` was called it is a
+    piece of the default graph, run in Keras' own session, so that the same code serves both.
 
     Parameters
     ----------
@@ -80,7 +84,6 @@ class Compiled:
         graph = tf.compat.v1.get_default_graph()
         with self._lock:
             if graph not in self._in_graph:
-                check_that_arrays_can_be_had()
                 placeholders = [
                     tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in self._signature
                 ]

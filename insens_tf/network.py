@@ -123,7 +123,7 @@ class SwitchedNetwork:
             )
         if smooth_activations is not None:
             _one_of("smooth_activations", smooth_activations, ("ratio",))
-        check_that_arrays_can_be_had()
+        check_that_arrays_can_be_had(model)
         self.model = model
         self.smooth_activations = smooth_activations
         self.memory_budget = int(memory_budget)
@@ -159,7 +159,7 @@ class SwitchedNetwork:
         RuntimeError
             If the call comes from where TensorFlow builds a graph, or from a forked process.
         """
-        check_that_arrays_can_be_had()
+        check_that_arrays_can_be_had(self.model)
         if self._process != os.getpid():
             raise RuntimeError(
                 "this SwitchedNetwork was built before the process was forked, and TensorFlow's "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,11 @@ from insens_tf import SwitchedNetwork
 from tests.architectures import KERAS_2, build, images
 
 
-def recording_stopped() -> AbstractContextManager[Any]:
+@contextmanager
+def recording_stopped() -> Iterator[None]:
     """A recording of the caller's, interrupted."""
-    tape = tf.GradientTape()
-    tape.__enter__()
-    return tape.stop_recording()
+    with tf.GradientTape() as tape, tape.stop_recording():
+        yield
 
 
 def forward_accumulator() -> AbstractContextManager[Any]:

@@ -97,7 +97,9 @@ def evaluated(model: Any, x: np.ndarray) -> list[np.ndarray]:
     """Return what a Keras model itself gives for inputs, an array an output."""
     if tf.executing_eagerly():
         return [np.asarray(one) for one in tf.nest.flatten(model(x, training=False))]
-    return [np.asarray(one) for one in tf.nest.flatten(model.predict_on_batch(x))]
+    # Not by predict_on_batch, which warns of what Keras itself does there.
+    session = tf.compat.v1.keras.backend.get_session()
+    return session.run(tf.nest.flatten(model.outputs), {model.inputs[0]: x})
 
 
 def cardinality(dataset: tf.data.Dataset) -> int:

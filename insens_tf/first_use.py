@@ -55,10 +55,14 @@ class FirstUse:
     def __init__(self, model: Any, reading: Reading, memory_budget: int) -> None:
         self._model = model
         self._reading = reading
-        of_an_input = memory.evaluation(reading.graph, reading.results)
-        fitting = at_a_time(reading.graph, reading.results, memory_budget, of_an_input)
+        self._of_an_input = memory.evaluation(reading.graph, reading.results)
+        fitting = at_a_time(reading.graph, reading.results, memory_budget, self._of_an_input)
         self._rows = min(INPUTS, fitting)
         self._proven: np.ndarray | None = None
+
+    def memory(self, inputs: int) -> float:
+        """Return the bytes that it holds, for that many inputs."""
+        return min(inputs, self._rows) * self._of_an_input
 
     def __call__(self, x: np.ndarray, weights: np.ndarray) -> None:
         """Prove it if the weights are others than the last time.

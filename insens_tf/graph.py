@@ -885,10 +885,16 @@ class Graph:
     def values(self, x: tf.Tensor, positions: Sequence[int]) -> list[tf.Tensor]:
         """Evaluate the operations at `positions` on x, (batch, *input_shape)."""
         values = {0: x}
-        for position in self.ancestors(positions):
+        ancestors = self.ancestors(positions)
+        last_use = {operand: one for one in ancestors for operand in self.operations[one].operands}
+        for position in ancestors:
             if position:
                 operation = self.operations[position]
                 values[position] = operation(*(values[operand] for operand in operation.operands))
+                # In eager mode what is held here is in memory.
+                for operand in set(operation.operands) - set(positions):
+                    if last_use[operand] == position:
+                        del values[operand]
         return [values[position] for position in positions]
 
     def pushed(self, x: tf.Tensor, changes: tf.Tensor, positions: Sequence[int]) -> list[tf.Tensor]:

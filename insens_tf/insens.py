@@ -103,12 +103,22 @@ class Footprint:
         """The bytes that are held while a way computes norms."""
         return self.functions + self.inputs_at_a_time * self._held
 
-    def with_way(self, cost: Cost, inputs: int) -> float:
-        """Return the bytes that are held at the fullest, with a way's, for that many inputs."""
+    def with_way(self, cost: Cost, inputs: int, proof: float) -> float:
+        """Return the bytes of a first call at its fullest.
+
+        Parameters
+        ----------
+        cost : Cost
+            Of the way to the norms.
+        inputs : int
+            How many there are.
+        proof : float
+            The bytes that the proof on first use takes, before all else.
+        """
         inputs = min(inputs, self.inputs_at_a_time)
         # TensorFlow uses again what it has held, and keeps it from NumPy.
         arrays = inputs * self._held + max(cost.arrays, inputs * self._pass)
-        return self.functions + cost.functions + arrays
+        return self.functions + cost.functions + max(arrays, proof)
 
 
 class Insens:

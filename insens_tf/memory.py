@@ -13,7 +13,7 @@ from insens_tf.graph import Graph
 
 __all__ = ["TENSORFLOW", "backward", "evaluation", "functions", "gradient", "pushed"]
 
-TENSORFLOW = 25 * 2**20
+TENSORFLOW = 32 * 2**20
 """What TensorFlow takes once, at its first compiled functions."""
 
 # What tracing and compiling a function takes for an operation of the graph.
@@ -62,7 +62,14 @@ def backward(graph: Graph, position: int) -> tuple[float, float]:
         if isinstance(operation, graphs.MaxPooling):
             return graph.operations[operation.operands[0]].size
         has_rule = isinstance(
-            operation, (graphs.Gate, graphs.Matrix, graphs.Add, graphs.Concatenate)
+            operation,
+            (
+                graphs.Gate,
+                graphs.BatchNormalization,
+                graphs.Matrix,
+                graphs.Add,
+                graphs.Concatenate,
+            ),
         )
         # Automatic differentiation repeats the operands.
         is_fast = isinstance(operation, graphs.Convolution) and operation.strides == (1, 1)
@@ -89,7 +96,7 @@ def pushed(graph: Graph, positions: Sequence[int]) -> tuple[float, float]:
     size = graph.dtype.size
     return (
         size * (sum(state.values()) + _forward(graph, positions)),
-        RESIDENT * size * _forward(graph, positions),
+        RESIDENT * size * _forward(graph, positions, of_pieces=0),
     )
 
 
@@ -118,7 +125,13 @@ def _has_pieces(operation: graphs.Gate) -> bool:
     return operation.ceiling is not None or not is_relu
 
 
-def _forward(graph: Graph, positions: Sequence[int], kept: Mapping[int, int] | None = None) -> int:
+def _forward(
+    graph: Graph,
+    positions: Sequence[int],
+    kept: Mapping[int, int] | None = None,
+    *,
+    of_pieces: int = OF_PIECES,
+) -> int:
     """Return the most elements that are held while an input is evaluated."""
     ancestors = graph.ancestors(positions)
     kept = {} if kept is None else kept
@@ -134,7 +147,7 @@ def _forward(graph: Graph, positions: Sequence[int], kept: Mapping[int, int] | N
         operation = graph.operations[position]
         held[position] = operation.size
         pieces = isinstance(operation, graphs.Gate) and _has_pieces(operation)
-        most = max(most, sum(held.values()) + (OF_PIECES * operation.size if pieces else 0))
+        most = max(most, sum(held.values()) + (of_pieces * operation.size if pieces else 0))
         held = {one: size for one, size in held.items() if last_use.get(one, -1) > position}
     return most
 

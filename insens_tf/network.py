@@ -636,13 +636,12 @@ class SwitchedNetwork:
         seconds: float | None = None,
     ) -> Plan:
         def taken(positions: Sequence[int], cost: Cost) -> float:
-            return self._footprint(positions, self.memory_budget).with_way(cost, inputs)
+            return self._memory_taken(positions, cost, inputs, self.memory_budget)
 
         def larger(position: int, budget: int) -> tuple[str, Cost] | None:
             other = self._choice({position: needed[position]}, way, budget)
-            cost, footprint = other.together, self._footprint([position], budget)
-            fits = footprint.with_way(cost, inputs) <= budget
-            return (other.ways[position], cost) if fits else None
+            fits = self._memory_taken([position], other.together, inputs, budget) <= budget
+            return (other.ways[position], other.together) if fits else None
 
         return plan(
             self._graph,
@@ -736,6 +735,13 @@ class SwitchedNetwork:
             lambda: Footprint(self._graph, positions, memory_budget // MAPS_SHARE),
         )
 
+    def _memory_taken(
+        self, positions: Sequence[int], cost: Cost, inputs: int, memory_budget: int
+    ) -> float:
+        """Return the bytes of a first call for maps of these layers, whose ways have this cost."""
+        proof = 0.0 if self._first_use is None else self._first_use.memory(inputs)
+        return self._footprint(positions, memory_budget).with_way(cost, inputs, proof)
+
     def _budget_of_ways(self, positions: Sequence[int], memory_budget: int) -> float:
         """Return what is left beside the maps."""
         return memory_budget - self._footprint(positions, memory_budget).beside
@@ -748,9 +754,7 @@ class SwitchedNetwork:
         inputs: int,
     ) -> None:
         """Warn of more memory than the budget, and of hours, with what would be faster."""
-        taken = self._footprint(list(choice.ways), self.memory_budget).with_way(
-            choice.together, inputs
-        )
+        taken = self._memory_taken(list(choice.ways), choice.together, inputs, self.memory_budget)
         least = choice.together.work / self._graph.work([one.position for one in self.outputs], FEW)
         if taken <= self.memory_budget and least < MANY_GRADIENTS:
             return

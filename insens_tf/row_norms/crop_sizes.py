@@ -161,7 +161,7 @@ class _Measure:
             (
                 layout.columns.length * self.graph.operations[position].shape[-1]
                 for position, layout in self.layouts.items()
-                if not self._is_alike(position)
+                if not self._is_first(position)
             ),
             default=max(self.graph.operations[position].size for position in self.ancestors),
         )
@@ -216,16 +216,30 @@ class _Measure:
         return peak
 
     def _is_alike(self, position: int) -> bool:
-        """Tell whether all blocks' crops are one, as no state has touched them yet."""
+        """Tell whether all blocks have one crop, as neither state nor borders have touched it."""
         operation = self.graph.operations[position]
         match operation:
             case graphs.Input():
                 return True
             case graphs.BatchNormalization():
                 return self._is_alike(operation.operands[0])
-            case graphs.Convolution() | graphs.Matrix():
-                return operation.operands == (0,)
+            case graphs.Convolution() | graphs.Matrix() | graphs.ZeroPadding():
+                # A convolution's crops may reach beyond the borders, where they are to be 0.
+                return self._is_as_input(operation.operands[0])
         return False
+
+    def _is_first(self, position: int) -> bool:
+        """Tell whether it is the input, or right behind it."""
+        operation = self.graph.operations[position]
+        if isinstance(operation, graphs.BatchNormalization):
+            return self._is_first(operation.operands[0])
+        return position == 0 or operation.operands == (0,)
+
+    def _is_as_input(self, position: int) -> bool:
+        operation = self.graph.operations[position]
+        if isinstance(operation, (graphs.BatchNormalization, graphs.ZeroPadding)):
+            return self._is_as_input(operation.operands[0])
+        return isinstance(operation, graphs.Input)
 
     def _crop_row(self, position: int) -> int:
         return self.layouts[position].columns.length * self.graph.operations[position].shape[-1]
@@ -259,7 +273,10 @@ class _Measure:
     def _elements(self, position: int) -> int:
         operation = self.graph.operations[position]
         layout = self.layouts.get(position)
-        if self._is_alike(position) or isinstance(operation, graphs.Reshape):
+        if isinstance(operation, graphs.Reshape):
+            return 0
+        if self._is_alike(position) and position not in self.needed:
+            # Those that are needed are masked where goes reach beyond the image, and then differ.
             return 0
         if layout is None:
             return operation.size

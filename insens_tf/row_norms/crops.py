@@ -196,15 +196,17 @@ class _Sweep:
             blocks * chunks + span.length - 1
             for blocks, chunks, span in zip(self._blocks(layout), self.chunks, layout.spans)
         )
+        if self.chunks[1] == 1:
+            width = self.operations[position].shape[1]
         return height, width, self.operations[position].shape[-1]
 
     def _trimmed(self, position: int, total: tf.Tensor) -> tf.Tensor:
         layout = self.layouts.get(position)
         if layout is None:
             return total
-        for axis, span in enumerate(layout.spans):
-            total = _window(total, axis, -span.start, self.operations[position].shape[axis])
-        return total
+        height, width, _ = self.operations[position].shape
+        total = _window(total, 0, -layout.rows.start, height)
+        return total if self.chunks[1] == 1 else _window(total, 1, -layout.columns.start, width)
 
     # ---- state, made once ----
 
@@ -631,6 +633,10 @@ class _Sweep:
         layout = pushed.layout
         blocks = self._blocks(layout)
         height, width = (count + span.length - 1 for count, span in zip(blocks, layout.spans))
+        # Whole rows are cut at the borders at once.
+        left = 0
+        if self.chunks[1] == 1:
+            left, width = layout.columns.start, total.shape[1]
         if not self.exact:
             pushed = self._everywhere(pushed)
         part = []
@@ -638,7 +644,7 @@ class _Sweep:
             squares = tf.reduce_sum(tf.square(row), axis=2)
             squares = tf.broadcast_to(squares, (*blocks, *squares.shape[2:]))
             laid_out = [
-                _window(squares[:, :, column], 1, -column, width)
+                _window(squares[:, :, column], 1, -(column + left), width)
                 for column in range(layout.columns.length)
             ]
             part.append(_window(tf.add_n(laid_out), 0, -number, height))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +144,29 @@ def test_links_lead_somewhere(page: str) -> None:
 
 def test_it_is_short() -> None:
     assert README.count("\n") <= 130
+
+
+@pytest.mark.slow
+def test_processes_are_spawned_as_the_page_of_troubles_has_it(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "troubles.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import numpy as np\n"
+        "import insens_tf\n"
+        "from insens_tf.two_conv import two_conv\n"
+        "network = insens_tf.SwitchedNetwork(two_conv((12, 12, 1), 3, units=8, seed=0))\n"
+        "x = np.random.default_rng(0).random((10, 12, 12, 1), np.float32)\n"
+        f"{block}"
+        "    expected = network.insens(x, 'dense')\n"
+        "    assert np.allclose(np.concatenate(maps), expected, atol=1e-6)\n"
+        "    print([len(one) for one in maps])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "[8, 2]\n"), done.stderr

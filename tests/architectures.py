@@ -608,6 +608,7 @@ WITHOUT_CROPS = {
     "rescaled, normalised and cropped": (0, 1),
     "axes moved, positions repeated": (0, 1, 2),
     "graph with maxima and minima": (0, 1),
+    "locally connected": (0, 1, 2),
 }
 """The hidden layers, by index, whose row norms cannot be computed on crops."""
 

@@ -15,13 +15,13 @@ from tensorflow import keras
 import insens_tf
 from insens_tf import ActivationFrequency
 from tests.architectures import images
-from tests.conftest import CaseOf, every_architecture
+from tests.conftest import CaseOf, varied_architectures
 from tests.oracle import Oracle
 
 SAMPLES = 10
 
 
-@every_architecture
+@varied_architectures
 def test_counts_agree_with_the_oracle(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     frequency = this.network.activation_frequency(this.x)

@@ -205,6 +205,7 @@ def eager_mode_off(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
     return lambda network: found(network in VARIED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "name"), pairs(*MADE_OF_ALL))
 def test_equals_eager_mode(network: str, name: str, eager_mode_off: Callable[[str], Maps]) -> None:
     _, maps = dry_run(network, name)
@@ -212,6 +213,7 @@ def test_equals_eager_mode(network: str, name: str, eager_mode_off: Callable[[st
     assert_agrees(off, maps, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", each_network())
 def test_weights_of_the_output_are_innvestigates_gradient(
     network: str, eager_mode_off: Callable[[str], Maps]
@@ -225,6 +227,7 @@ def test_weights_of_the_output_are_innvestigates_gradient(
     assert_agrees(first, eager_mode_off(network)[f"gradient/{network}/index"], 1e-5)
 
 
+@pytest.mark.slow
 def test_counts_equal_those_of_eager_mode(eager_mode_off: Callable[[str], Maps]) -> None:
     network = with_eager_mode_off.COUNTED
     found = eager_mode_off(network)

@@ -17,6 +17,7 @@ from tests import fuzz
 # Nothing here imports TensorFlow, which the workers that crash and hang would have to wait for.
 
 
+@pytest.mark.slow
 def test_a_run_and_its_continuation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "results.jsonl"
     options = ["--seed", "2", "--out", str(out)]

@@ -9,7 +9,7 @@ from tensorflow import keras
 import insens_tf
 from insens_tf.report import proof
 from tests.architectures import build, images, randomise
-from tests.conftest import CaseOf, every_architecture
+from tests.conftest import CaseOf, varied_architectures
 
 LAYERS = keras.layers
 
@@ -110,7 +110,7 @@ def test_a_use_of_a_layer_has_neurons_of_its_own(name: str, case: CaseOf) -> Non
     )
 
 
-@every_architecture
+@varied_architectures
 def test_the_model_is_what_it_was_read_as(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     for one in this.network.report(this.x).proofs:

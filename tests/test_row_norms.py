@@ -9,7 +9,7 @@ import insens_tf
 from insens_tf import HiddenLayer
 from insens_tf.row_norms import WAYS, choose
 from insens_tf.two_conv import two_conv
-from tests.architectures import NAMES, ways_of
+from tests.architectures import NAMES, VARIED, ways_of
 from tests.conftest import Case, CaseOf, every_architecture
 from tests.oracle import Reference, assert_agrees
 
@@ -54,7 +54,12 @@ FEW = (
 
 @pytest.mark.parametrize(
     ("name", "way"),
-    [(name, way) for name in NAMES for way in WAYS if way != "gradient" or name in FEW],
+    [
+        pytest.param(name, way, marks=() if name in VARIED or way == "crops" else pytest.mark.slow)
+        for name in NAMES
+        for way in WAYS
+        if way != "gradient" or name in FEW
+    ],
 )
 def test_norms_of_all_layers_at_once(name: str, way: str, case: CaseOf) -> None:
     this = case(name, 1)

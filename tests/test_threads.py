@@ -144,6 +144,7 @@ def digest() -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.slow
 def test_every_process_finds_the_same_bytes() -> None:
     root = Path(insens_tf.__file__).parents[1]
     done = subprocess.run(

@@ -288,7 +288,9 @@ class _Measure:
         Row by row of the result, so that not all that is moved is held at a time.
         """
         operation = self.graph.operations[position]
-        if position in self.layouts and not self._is_alike(position):
+        if self._is_alike(position):
+            return 0
+        if position in self.layouts:
             match operation:
                 case graphs.Convolution() | graphs.Matrix():
                     row, rows = self._rows(position)

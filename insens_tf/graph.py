@@ -590,6 +590,13 @@ class Gate(Operation):
     def locality(self) -> Locality:
         return POINTWISE
 
+    @property
+    def is_relu(self) -> bool:
+        """Whether its only pieces are 0 and the value itself."""
+        slope = self.negative_slope
+        is_zero = isinstance(slope, float) and slope == 0.0
+        return is_zero and self.ceiling is None and self.jump == 0
+
     def slope(self, value: tf.Tensor) -> tf.Tensor:
         """Return the derivative at each element of `value`, same shape and dtype."""
         above = tf.ones_like(value)
@@ -609,8 +616,8 @@ class Gate(Operation):
 
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
-        slope, jumps = self.negative_slope, self.ceiling is not None or self.jump != 0
-        if not jumps and isinstance(slope, float) and slope == 0.0:
+        jumps = self.ceiling is not None or self.jump != 0
+        if self.is_relu:
             # Its gradient at 0 is 0 too, and it is three times as fast.
             return tf.nn.relu(value)
         result = tf.stop_gradient(self.slope(value)) * value

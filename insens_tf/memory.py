@@ -113,16 +113,10 @@ def _differentiated(graph: Graph, positions: Iterable[int]) -> set[int]:
     for position in graph.ancestors(positions):
         operation = graph.operations[position]
         if isinstance(operation, graphs.Gate):
-            kept.add(operation.operands[0] if _has_pieces(operation) else position)
+            kept.add(operation.operands[0] if not operation.is_relu else position)
         elif isinstance(operation, graphs.MaxPooling):
             kept |= {position, operation.operands[0]}
     return kept
-
-
-def _has_pieces(operation: graphs.Gate) -> bool:
-    slope = operation.negative_slope
-    is_relu = isinstance(slope, float) and slope == 0 and operation.jump == 0
-    return operation.ceiling is not None or not is_relu
 
 
 def _forward(
@@ -146,7 +140,7 @@ def _forward(
     for position in ancestors:
         operation = graph.operations[position]
         held[position] = operation.size
-        pieces = isinstance(operation, graphs.Gate) and _has_pieces(operation)
+        pieces = isinstance(operation, graphs.Gate) and not operation.is_relu
         most = max(most, sum(held.values()) + (of_pieces * operation.size if pieces else 0))
         held = {one: size for one, size in held.items() if last_use.get(one, -1) > position}
     return most

@@ -19,13 +19,12 @@ class PngHeader(NamedTuple):
     ----------
     depth : int
         Bits a sample, or a palette's index.
-    has_colours, has_palette, has_alpha : bool
+    has_colours, has_alpha : bool
     transparent : tuple of int or None
         The grey or the colour, as samples of this depth, whose pixels are transparent.
     """
 
     depth: int
-    has_palette: bool
     has_colours: bool
     has_alpha: bool
     transparent: tuple[int, ...] | None
@@ -46,7 +45,7 @@ def png_header(path: Path) -> PngHeader | None:
             transparent = tuple(
                 value & largest for (value,) in struct.iter_unpack(">H", data[: 6 if kind else 2])
             )
-    return PngHeader(depth, bool(kind & 1), bool(kind & 2), bool(kind & 4), transparent)
+    return PngHeader(depth, bool(kind & 2), bool(kind & 4), transparent)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -324,6 +324,7 @@ def interrupted() -> Any:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_growth_keeps_what_it_has_when_it_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,8 +58,9 @@ def gradient_of_logit(model: Any, x: NDArray[Any], classes: NDArray[Any]) -> NDA
     return tape.gradient(chosen, inputs).numpy()
 
 
+@pytest.mark.slow
 @needs_innvestigate
-@pytest.mark.parametrize("seed", [0, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, 5])
 def test_correlations_of_a_triple(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -396,13 +396,10 @@ def test_panels_are_drawn_side_by_side_to_the_pixel(tmp_path: Path, sides: list[
 
 
 @pytest.mark.filterwarnings("ignore::scipy.stats.ConstantInputWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "title"),
-    [
-        ("fashion_mnist", "Fashion-MNIST, in place of smallNORB"),
-        # Its images are large.
-        pytest.param("smallnorb", "smallNORB", marks=pytest.mark.slow),
-    ],
+    [("fashion_mnist", "Fashion-MNIST, in place of smallNORB"), ("smallnorb", "smallNORB")],
 )
 def test_figure_6_is_of_smallnorb_or_says_what_stands_for_it(
     tmp_path: Path, dataset: str, title: str

@@ -147,6 +147,7 @@ def test_quick_of_small_networks(
     assert_complete(name, pictures, out)
 
 
+@pytest.mark.slow
 @in_one_worker
 def test_as_a_process(networks: Path, tmp_path: Path) -> None:
     """As a user runs it, with what keeps a process from working."""

@@ -309,6 +309,7 @@ print("agreed")
 """
 
 
+@pytest.mark.slow
 @needs_eager_mode_off
 def test_works_with_eager_mode_off() -> None:
     """iNNvestigate asks for it to be turned off; a process of its own, as it cannot go on again."""

@@ -45,6 +45,7 @@ def agrees(random: Random) -> None:
         keras.backend.clear_session()
 
 
+@pytest.mark.slow
 @settings(MODELS)
 @given(sources)
 def test_random_models(random: Random) -> None:

@@ -39,11 +39,9 @@ def in_float64() -> Iterator[None]:
         keras.mixed_precision.set_global_policy(policy)
 
 
-@pytest.mark.parametrize(
-    "name",
-    # VGG16 takes least; of the others, parts are tested below.
-    [name if name == "VGG16" else pytest.param(name, marks=pytest.mark.slow) for name in HIDDEN],
-)
+# A part of one is tested below in the fast suite, too.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HIDDEN)
 def test_applications(name: str) -> None:
     """Outputs, switched weights in the middle and of the output, and Insens of the last layer."""
     with in_float64():

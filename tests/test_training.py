@@ -330,6 +330,7 @@ def assert_the_same_twice(folder: Path, ended: dict[str, Ended]) -> None:
     assert "Epoch" not in again.output
 
 
+@pytest.mark.slow
 @in_one_worker
 def test_one_command_gives_the_same_numbers_twice(trained: tuple[Path, dict[str, Ended]]) -> None:
     assert_the_same_twice(*trained)
@@ -340,6 +341,7 @@ def test_one_command_gives_the_same_numbers_in_every_process(tmp_path: Path) -> 
     assert_the_same_twice(tmp_path, in_processes(the_same_twice(tmp_path)))
 
 
+@pytest.mark.slow
 @in_one_worker
 def test_training_ends_once_the_images_that_are_used_are_fitted(
     trained: tuple[Path, dict[str, Ended]],

@@ -147,24 +147,13 @@ def test_quick_of_small_networks(
     assert_complete(name, pictures, out)
 
 
+# As a user runs them, with networks of their full size; all commands are run above.
 @pytest.mark.slow
 @in_one_worker
-def test_as_a_process(networks: Path, tmp_path: Path) -> None:
-    """As a user runs it, with what keeps a process from working."""
-    name = "noise_table"
-    out = tmp_path / "out"
-    settings = [word for setting in SMALL for word in ("--setting", setting)]
-
-    ended = started(name, "--quick", "--networks", networks, "--out", out, *settings)
-
-    assert ended.returncode == 0, ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert_complete(name, WITHOUT_INNVESTIGATE[name], out)
-
-
-@pytest.mark.slow
-@in_one_worker
-@pytest.mark.parametrize(("name", "pictures"), experiments())
+@pytest.mark.parametrize(
+    ("name", "pictures"),
+    [one for one in experiments() if one.values[0] in ("figure_7", "noise_table")],
+)
 def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 

@@ -27,10 +27,6 @@ ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES":
 SMALL = Settings(input_shape=(8, 8, 1), classes=3, filters=(4, 5), kernel_size=3, units=16)
 
 
-# Those that share the trainings.
-in_one_worker = pytest.mark.xdist_group("training")
-
-
 class Ended(NamedTuple):
     """How a command ended, and what it wrote."""
 
@@ -288,13 +284,6 @@ def until_fitted(folder: Path) -> Commands:
     return commands
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Ended]]:
-    """All trainings, in a folder each, and how they ended."""
-    folder = tmp_path_factory.mktemp("trained")
-    return folder, in_one_process(the_same_twice(folder) | until_fitted(folder))
-
-
 def assert_the_same_twice(folder: Path, ended: dict[str, Ended]) -> None:
     data = load_data(folder, "cifar10")
     for name in ("one", "two", "shuffled"):
@@ -331,22 +320,14 @@ def assert_the_same_twice(folder: Path, ended: dict[str, Ended]) -> None:
 
 
 @pytest.mark.slow
-@in_one_worker
-def test_one_command_gives_the_same_numbers_twice(trained: tuple[Path, dict[str, Ended]]) -> None:
-    assert_the_same_twice(*trained)
-
-
-@pytest.mark.slow
 def test_one_command_gives_the_same_numbers_in_every_process(tmp_path: Path) -> None:
     assert_the_same_twice(tmp_path, in_processes(the_same_twice(tmp_path)))
 
 
 @pytest.mark.slow
-@in_one_worker
-def test_training_ends_once_the_images_that_are_used_are_fitted(
-    trained: tuple[Path, dict[str, Ended]],
-) -> None:
-    folder, ended = trained
+def test_training_ends_once_the_images_that_are_used_are_fitted(tmp_path: Path) -> None:
+    folder = tmp_path
+    ended = in_one_process(until_fitted(folder))
     for name in ("fitted", "fitted_too"):
         assert ended[name].code == 0, ended[name].errors
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from insens_tf.graph import (
-    BatchNormalization,
+from insens_tf.graph import Graph
+from insens_tf.operations import (
+    ChannelScaling,
     Convolution,
     DepthwiseConvolution,
     Gate,
-    Graph,
     LocallyConnected,
     Matrix,
     TransposedConvolution,
@@ -159,7 +159,7 @@ class Layers:
 def _normalised(graph: Graph, position: int) -> tuple[str, ...]:
     """Return the layer whose weighted sums a normalisation at `position` is of, if it is one."""
     found = position
-    while isinstance(graph.operations[found], BatchNormalization):
+    while isinstance(graph.operations[found], ChannelScaling):
         (found,) = graph.operations[found].operands
     layer = graph.operations[found]
     is_another = layer.name != graph.operations[position].name

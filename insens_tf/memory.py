@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from insens_tf import graph as graphs
 from insens_tf.graph import Graph
+from insens_tf.operations import Gate, MaxPooling
 
 __all__ = ["TENSORFLOW", "backward", "evaluation", "functions", "gradient", "pushed"]
 
@@ -51,33 +51,21 @@ def backward(graph: Graph, position: int) -> tuple[float, float]:
     state = 0
     for one in graph.ancestors([position]):
         operation = graph.operations[one]
-        if isinstance(operation, graphs.Gate):
+        if isinstance(operation, Gate):
             state += operation.size
-        elif isinstance(operation, graphs.MaxPooling):
+        elif isinstance(operation, MaxPooling):
             # Who wins, and where.
             state += 2 * graph.operations[operation.operands[0]].size
 
     def of_step(one: int) -> int:
         operation = graph.operations[one]
-        if isinstance(operation, graphs.MaxPooling):
+        if isinstance(operation, MaxPooling):
             return graph.operations[operation.operands[0]].size
-        has_rule = isinstance(
-            operation,
-            (
-                graphs.Gate,
-                graphs.BatchNormalization,
-                graphs.Matrix,
-                graphs.Add,
-                graphs.Concatenate,
-            ),
-        )
-        # Automatic differentiation repeats the operands.
-        is_fast = isinstance(operation, graphs.Convolution) and operation.strides == (1, 1)
-        if has_rule or is_fast:
+        if not operation.repeats_operands:
             return 0
         return sum(graph.operations[operand].size for operand in operation.operands)
 
-    each = _back(graph, [position], {}, of_step, chosen=not _has_rows(graph.operations[position]))
+    each = _back(graph, [position], {}, of_step, chosen=not graph.operations[position].has_rows)
     size = graph.dtype.size
     return (
         size * (state + _forward(graph, [position])),
@@ -90,7 +78,7 @@ def pushed(graph: Graph, positions: Sequence[int]) -> tuple[float, float]:
     state = {
         operand: graph.operations[operand].size
         for one in graph.ancestors(positions)
-        if isinstance(graph.operations[one], (graphs.Gate, graphs.MaxPooling))
+        if isinstance(graph.operations[one], (Gate, MaxPooling))
         for operand in graph.operations[one].operands
     }
     size = graph.dtype.size
@@ -100,21 +88,14 @@ def pushed(graph: Graph, positions: Sequence[int]) -> tuple[float, float]:
     )
 
 
-def _has_rows(operation: graphs.Operation) -> bool:
-    """Tell whether some elements' gradients are made without an array of the operation's shape."""
-    if isinstance(operation, graphs.Convolution):
-        return operation.groups == 1
-    return isinstance(operation, graphs.Matrix) and len(operation.shape) == 1
-
-
 def _differentiated(graph: Graph, positions: Iterable[int]) -> set[int]:
     """Return the positions of the values that the gradient needs."""
     kept = set()
     for position in graph.ancestors(positions):
         operation = graph.operations[position]
-        if isinstance(operation, graphs.Gate):
+        if isinstance(operation, Gate):
             kept.add(operation.operands[0] if not operation.is_relu else position)
-        elif isinstance(operation, graphs.MaxPooling):
+        elif isinstance(operation, MaxPooling):
             kept |= {position, operation.operands[0]}
     return kept
 
@@ -140,7 +121,7 @@ def _forward(
     for position in ancestors:
         operation = graph.operations[position]
         held[position] = operation.size
-        pieces = isinstance(operation, graphs.Gate) and not operation.is_relu
+        pieces = isinstance(operation, Gate) and not operation.is_relu
         most = max(most, sum(held.values()) + (of_pieces * operation.size if pieces else 0))
         held = {one: size for one, size in held.items() if last_use.get(one, -1) > position}
     return most

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 from tabulate import tabulate
 
-from insens_tf import graph as graphs
 from insens_tf.chunks import slices
 from insens_tf.execution import Compiled, evaluated
+from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer, Layers
+from insens_tf.operations import Gate, MaxPooling, RatioGate
 from insens_tf.reading import Reading
 
 __all__ = [
@@ -188,9 +189,9 @@ def _reported(
         role = "nothing"
     elif not before_outputs.intersection(positions):
         role = "looked through"
-    elif any(isinstance(one, graphs.Gate) for one in operations):
+    elif any(isinstance(one, Gate) for one in operations):
         role = "gate"
-    elif any(isinstance(one, graphs.MaxPooling) for one in operations):
+    elif any(isinstance(one, MaxPooling) for one in operations):
         role = "selection"
     else:
         role = "linear"
@@ -214,7 +215,7 @@ def _reported(
     )
 
 
-def _rule(role: str, layer: HiddenLayer | None, graph: graphs.Graph) -> str:
+def _rule(role: str, layer: HiddenLayer | None, graph: Graph) -> str:
     if role == "refused":
         return ""
     if role == "selection":
@@ -222,9 +223,9 @@ def _rule(role: str, layer: HiddenLayer | None, graph: graphs.Graph) -> str:
     gates = [
         one
         for one in graph.operations
-        if isinstance(one, graphs.Gate) and layer is not None and layer.position in one.operands
+        if isinstance(one, Gate) and layer is not None and layer.position in one.operands
     ]
-    if any(isinstance(gate, graphs.RatioGate) for gate in gates):
+    if any(isinstance(gate, RatioGate) for gate in gates):
         return "by the ratio of activity out to activity in; w is no derivative"
     if any(gate.jump for gate in gates):
         return "exact; activity from where it switches"
@@ -271,7 +272,7 @@ def values_of(model: Any, x: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate(one)[: len(x)] for one in zip(*parts)]
 
 
-def random_inputs(graph: graphs.Graph, dtype: tf.DType) -> np.ndarray:
+def random_inputs(graph: Graph, dtype: tf.DType) -> np.ndarray:
     """Return inputs as images have them, in 0..1, and as many normal ones; always the same.
 
     Of a model that takes whole numbers, from 0 to 255 or to the largest of their dtype.

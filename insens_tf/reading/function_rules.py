@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from insens_tf import activations
 from insens_tf.errors import UnreadableModelError
-from insens_tf.graph import Computed
+from insens_tf.operations import Computed
 from insens_tf.reading.keras_graph import Operand
 from insens_tf.reading.layer_rules import added, keras_relu, subtracted
 

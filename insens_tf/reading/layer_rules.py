@@ -15,8 +15,26 @@ import numpy as np
 import tensorflow as tf
 
 from insens_tf import activations
-from insens_tf import graph as graphs
 from insens_tf.activations import PiecewiseLinear
+from insens_tf.operations import (
+    Add,
+    AveragePooling,
+    BatchNormalization,
+    Computed,
+    Concatenate,
+    Convolution,
+    Cropping,
+    DepthwiseConvolution,
+    GlobalAveragePooling,
+    LocallyConnected,
+    Matrix,
+    MaxPooling,
+    Pooling,
+    Resampling,
+    Reshape,
+    TransposedConvolution,
+    ZeroPadding,
+)
 
 if TYPE_CHECKING:
     from insens_tf.reading.reader import Call, Reader
@@ -98,7 +116,7 @@ def _rule(*class_names: str) -> Callable[[Rule], Rule]:
 @_rule("Dense")
 def _dense(reader: Reader, layer: Any, call: Call) -> int:
     position = reader.add(
-        graphs.Matrix(call.name, call.operands, call.shape, _kernel(layer), bias=layer.bias)
+        Matrix(call.name, call.operands, call.shape, _kernel(layer), bias=layer.bias)
     )
     return reader.activation(layer.activation, call, position)
 
@@ -108,7 +126,7 @@ def _kernel(layer: Any) -> Any:
     kernel = layer.kernel
     if hasattr(kernel, "assign"):
         return kernel
-    return graphs.Computed(lambda: layer.kernel, tuple(kernel.shape))
+    return Computed(lambda: layer.kernel, tuple(kernel.shape))
 
 
 @_rule("Conv1D", "Conv2D", "Conv3D")
@@ -124,7 +142,7 @@ def _convolution(reader: Reader, layer: Any, call: Call) -> int:
     _gradient_is_of_what_is_computed(reader, layer, call)
     operand, padding = _padded(reader, layer, call)
     position = reader.add(
-        graphs.Convolution(
+        Convolution(
             call.name,
             (operand,),
             call.shape,
@@ -169,9 +187,7 @@ def _padded(reader: Reader, layer: Any, call: Call) -> tuple[int, str]:
         return call.operand, layer.padding
     before = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
     length, channels = reader.shape(call.operand)
-    padding = graphs.ZeroPadding(
-        call.name, call.operands, (before + length, channels), ((before, 0),)
-    )
+    padding = ZeroPadding(call.name, call.operands, (before + length, channels), ((before, 0),))
     return reader.add(padding), "valid"
 
 
@@ -188,7 +204,7 @@ def _separable_convolution(reader: Reader, layer: Any, call: Call) -> int:
     shape = (*call.shape[:-1], int(kernel.shape[-2]))
     ones = (1,) * len(layer.strides)
     position = reader.add(
-        graphs.Convolution(
+        Convolution(
             call.name,
             (_depthwise(reader, layer, call, shape, layer.depthwise_kernel, None),),
             call.shape,
@@ -210,7 +226,7 @@ def _depthwise(
     reader.channels_last(layer, call)
     operand, padding = _padded(reader, layer, call)
     return reader.add(
-        graphs.DepthwiseConvolution(
+        DepthwiseConvolution(
             call.name,
             (operand,),
             shape,
@@ -236,7 +252,7 @@ def _transposed_convolution(reader: Reader, layer: Any, call: Call) -> int:
             "cut the model before it, or retrain without dilation",
         )
     position = reader.add(
-        graphs.TransposedConvolution(
+        TransposedConvolution(
             call.name,
             call.operands,
             call.shape,
@@ -260,7 +276,7 @@ def _locally_connected(reader: Reader, layer: Any, call: Call) -> int:
             "rebuild the layer with that, which has the weights without zeros between them",
         )
     position = reader.add(
-        graphs.LocallyConnected(
+        LocallyConnected(
             call.name,
             call.operands,
             call.shape,
@@ -276,15 +292,15 @@ def _locally_connected(reader: Reader, layer: Any, call: Call) -> int:
 
 @_rule("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
 def _max_pooling(reader: Reader, layer: Any, call: Call) -> int:
-    return _pooling(reader, layer, call, graphs.MaxPooling)
+    return _pooling(reader, layer, call, MaxPooling)
 
 
 @_rule("AveragePooling1D", "AveragePooling2D", "AveragePooling3D")
 def _average_pooling(reader: Reader, layer: Any, call: Call) -> int:
-    return _pooling(reader, layer, call, graphs.AveragePooling)
+    return _pooling(reader, layer, call, AveragePooling)
 
 
-def _pooling(reader: Reader, layer: Any, call: Call, kind: type[graphs.Pooling]) -> int:
+def _pooling(reader: Reader, layer: Any, call: Call, kind: type[Pooling]) -> int:
     reader.channels_last(layer, call)
     return reader.add(
         kind(
@@ -302,7 +318,7 @@ def _pooling(reader: Reader, layer: Any, call: Call, kind: type[graphs.Pooling])
 @_rule("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")
 def _global_average_pooling(reader: Reader, layer: Any, call: Call) -> int:
     reader.channels_last(layer, call)
-    return reader.add(graphs.GlobalAveragePooling(call.name, call.operands, call.shape))
+    return reader.add(GlobalAveragePooling(call.name, call.operands, call.shape))
 
 
 @_rule("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")
@@ -318,7 +334,7 @@ def _row_maxima(reader: Reader, call: Call, operand: int, length: int) -> int:
     """Append the maximum of every `length` positions of an operand (positions, channels)."""
     positions, channels = reader.shape(operand)
     return reader.add(
-        graphs.MaxPooling(
+        MaxPooling(
             call.name,
             (operand,),
             (positions // length, channels),
@@ -333,21 +349,21 @@ def _row_maxima(reader: Reader, call: Call, operand: int, length: int) -> int:
 @_rule("Flatten", "Reshape")
 def _reshape(reader: Reader, layer: Any, call: Call) -> int:
     reader.channels_last(layer, call)
-    return reader.add(graphs.Reshape(call.name, call.operands, call.shape))
+    return reader.add(Reshape(call.name, call.operands, call.shape))
 
 
 @_rule("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 def _zero_padding(reader: Reader, layer: Any, call: Call) -> int:
     reader.channels_last(layer, call)
     padding = tuple((before, after) for before, after in _ends_of_axes(layer.padding))
-    return reader.add(graphs.ZeroPadding(call.name, call.operands, call.shape, padding))
+    return reader.add(ZeroPadding(call.name, call.operands, call.shape, padding))
 
 
 @_rule("Cropping1D", "Cropping2D", "Cropping3D")
 def _cropping(reader: Reader, layer: Any, call: Call) -> int:
     reader.channels_last(layer, call)
     first = tuple(before for before, _ in _ends_of_axes(layer.cropping))
-    return reader.add(graphs.Cropping(call.name, call.operands, call.shape, first))
+    return reader.add(Cropping(call.name, call.operands, call.shape, first))
 
 
 def _ends_of_axes(amounts: Any) -> list[list[int]]:
@@ -391,7 +407,7 @@ def _resampled(reader: Reader, call: Call, operand: int, interpolation: str) -> 
         _interpolation(below, above, interpolation == "bilinear")
         for below, above in zip(reader.shape(operand)[:-1], call.shape[:-1])
     )
-    return reader.add(graphs.Resampling(call.name, (operand,), call.shape, matrices))
+    return reader.add(Resampling(call.name, (operand,), call.shape, matrices))
 
 
 def _interpolation(length: int, results: int, linear: bool) -> np.ndarray:
@@ -422,7 +438,7 @@ def _batch_normalization(reader: Reader, layer: Any, call: Call) -> int:
             "rebuild the layer with channels last",
         )
     return reader.add(
-        graphs.BatchNormalization(
+        BatchNormalization(
             call.name,
             call.operands,
             call.shape,
@@ -451,9 +467,7 @@ def _normalization(reader: Reader, layer: Any, call: Call) -> int:
         factor, offset = deviation, lambda: layer.mean
     else:
         factor, offset = lambda: 1 / deviation(), lambda: -layer.mean / deviation()
-    return reader.scaled(
-        call, call.operand, graphs.Computed(factor, shape), graphs.Computed(offset, shape)
-    )
+    return reader.scaled(call, call.operand, Computed(factor, shape), Computed(offset, shape))
 
 
 @_rule("Add")
@@ -464,7 +478,7 @@ def _add(reader: Reader, layer: Any, call: Call) -> int:
 def added(reader: Reader, call: Call) -> int:
     """Append the sum of the operands."""
     _alike(reader, call)
-    return reader.add(graphs.Add(call.name, call.operands, call.shape))
+    return reader.add(Add(call.name, call.operands, call.shape))
 
 
 @_rule("Subtract")
@@ -490,7 +504,7 @@ def _maximum(reader: Reader, layer: Any, call: Call) -> int:
     _alike(reader, call)
     size, count = math.prod(call.shape), len(call.operands)
     columns = tuple(reader.reshaped(call, operand, (size, 1)) for operand in call.operands)
-    beside = reader.add(graphs.Concatenate(call.name, columns, (size, count)))
+    beside = reader.add(Concatenate(call.name, columns, (size, count)))
     row = reader.reshaped(call, beside, (size * count, 1))
     return reader.reshaped(call, _row_maxima(reader, call, row, count), call.shape)
 
@@ -518,11 +532,11 @@ def _concatenate(reader: Reader, layer: Any, call: Call) -> int:
             call, "an axis other than the batch's", f"axis={layer.axis}", "keep inputs apart"
         )
     if along == rank - 1:
-        return reader.add(graphs.Concatenate(call.name, call.operands, call.shape))
+        return reader.add(Concatenate(call.name, call.operands, call.shape))
     axes = [*(axis for axis in range(rank) if axis != along), along]
     permuted = tuple(reader.permuted(call, operand, axes) for operand in call.operands)
     shape = tuple(call.shape[axis] for axis in axes)
-    joined = reader.add(graphs.Concatenate(call.name, permuted, shape))
+    joined = reader.add(Concatenate(call.name, permuted, shape))
     return reader.permuted(call, joined, np.argsort(axes).tolist())
 
 

@@ -11,9 +11,21 @@ import numpy as np
 import tensorflow as tf
 
 from insens_tf import activations
-from insens_tf import graph as graphs
 from insens_tf.activations import PiecewiseLinear
 from insens_tf.errors import UnreadableModelError
+from insens_tf.graph import Graph
+from insens_tf.operations import (
+    Computed,
+    Gate,
+    Input,
+    Operation,
+    OutputActivation,
+    Permutation,
+    RatioGate,
+    Refused,
+    Reshape,
+    Scaling,
+)
 from insens_tf.reading.function_rules import FUNCTIONS, SMOOTH_FUNCTIONS, USED_BY_FUNCTIONS
 from insens_tf.reading.keras_graph import (
     Operand,
@@ -60,7 +72,7 @@ class Reading(NamedTuple):
         By name, those of them that cannot be read, in order, and why.
     """
 
-    graph: graphs.Graph
+    graph: Graph
     outputs: tuple[int, ...]
     results: tuple[int, ...]
     keras_layers: dict[str, Any]
@@ -131,7 +143,7 @@ class Reader:
         self.model = model
         self.smooth_activations = smooth_activations
         self.dtype = tf.float32
-        self.operations: list[graphs.Operation] = []
+        self.operations: list[Operation] = []
         self.keras_layers: dict[str, Any] = {}
         self.parts: dict[str, Any] = {}
         # What an activation made of which activity, by position.
@@ -161,10 +173,10 @@ class Reader:
             )
         self.dtype = self._dtype()
         self.whole_numbers = set() if tf.as_dtype(inputs[0].dtype).is_floating else {0}
-        self.add(graphs.Input("input", (), shape))
+        self.add(Input("input", (), shape))
         results = self._read(inputs, outputs, [0], prefix="")
         found = tuple(dict.fromkeys(self._looked_through(result) for result in results))
-        graph = graphs.Graph(self.operations, self.dtype)
+        graph = Graph(self.operations, self.dtype)
         return Reading(
             graph,
             found,
@@ -179,20 +191,18 @@ class Reader:
             position = self.activities[position]
         return position
 
-    def _refusals(
-        self, graph: graphs.Graph, positions: Iterable[int]
-    ) -> dict[str, UnreadableModelError]:
+    def _refusals(self, graph: Graph, positions: Iterable[int]) -> dict[str, UnreadableModelError]:
         """Return what cannot be read on the way to some positions, by name, in order."""
         refusals: dict[str, UnreadableModelError] = {}
         for position in graph.ancestors(positions):
             operation = graph.operations[position]
-            if isinstance(operation, graphs.Refused):
+            if isinstance(operation, Refused):
                 refusals.setdefault(operation.name, operation.reason)
-            elif isinstance(operation, graphs.OutputActivation):
+            elif isinstance(operation, OutputActivation):
                 refusals.setdefault(operation.name, self._bent(operation))
         return refusals
 
-    def _bent(self, operation: graphs.OutputActivation) -> UnreadableModelError:
+    def _bent(self, operation: OutputActivation) -> UnreadableModelError:
         way_out = "cut the model before this layer"
         if operation.activation in activations.SMOOTH and not self.smooth_activations:
             way_out = "read it as a gate by SwitchedNetwork(model, smooth_activations='ratio')"
@@ -203,7 +213,7 @@ class Reader:
             f"this network, or {way_out}."
         )
 
-    def add(self, operation: graphs.Operation) -> int:
+    def add(self, operation: Operation) -> int:
         """Append an operation and return its position."""
         self.operations.append(operation)
         return len(self.operations) - 1
@@ -227,7 +237,7 @@ class Reader:
             # These are the neurons of the layer before, as they are without a threshold.
             name = self.operations[operand].name if operand else call.name
             activity = self.scaled(call._replace(name=name), operand, 1.0, -activation.threshold)
-        gate = graphs.Gate(
+        gate = Gate(
             call.name,
             (activity,),
             self.shape(operand),
@@ -253,7 +263,7 @@ class Reader:
         """Append a smooth activation; unless it is read as a ratio, it is for the output only."""
         shape, smooth = self.shape(operand), activations.SMOOTH.get(name)
         if self.smooth_activations == "ratio" and smooth is not None and is_known:
-            gate = graphs.RatioGate(
+            gate = RatioGate(
                 call.name,
                 (operand,),
                 shape,
@@ -262,7 +272,7 @@ class Reader:
             )
             result = self.add(gate)
         else:
-            result = self.add(graphs.OutputActivation(call.name, (operand,), shape, name, function))
+            result = self.add(OutputActivation(call.name, (operand,), shape, name, function))
         self.activities[result] = operand
         return result
 
@@ -274,21 +284,12 @@ class Reader:
         channels = self.shape(operand)[-1:]
         scale, shift = (self._one_a_channel(call, values, channels) for values in (factor, offset))
         return self.add(
-            graphs.BatchNormalization(
-                call.name,
-                (operand,),
-                self.shape(operand),
-                mean=np.zeros(channels, self.dtype.as_numpy_dtype),
-                variance=np.ones(channels, self.dtype.as_numpy_dtype),
-                scale=scale,
-                shift=shift,
-                epsilon=0.0,
-            )
+            Scaling(call.name, (operand,), self.shape(operand), scale=scale, shift=shift)
         )
 
     def _one_a_channel(self, call: Call, values: Any, channels: tuple[int, ...]) -> Any:
         """Return numbers of the shape of the channels; of variables, what gives them when used."""
-        is_variable = isinstance(values, graphs.Computed) or hasattr(values, "assign")
+        is_variable = isinstance(values, Computed) or hasattr(values, "assign")
         array = values if is_variable else np.asarray(values, self.dtype.as_numpy_dtype)
         shape = tuple(array.shape)
         size = math.prod(shape)
@@ -305,7 +306,7 @@ class Reader:
                 flat = tf.reshape(tf.cast(tf.convert_to_tensor(values), self.dtype), [-1])
                 return tf.broadcast_to(flat, channels)
 
-            return graphs.Computed(of_channels, channels)
+            return Computed(of_channels, channels)
         if not np.isfinite(array).all():
             raise self.refuse(
                 call,
@@ -318,10 +319,10 @@ class Reader:
     def permuted(self, call: Call, operand: int, axes: Sequence[int]) -> int:
         """Append what puts the axes, counted without the batch, in another order."""
         shape = tuple(self.shape(operand)[axis] for axis in axes)
-        return self.add(graphs.Permutation(call.name, (operand,), shape, tuple(axes)))
+        return self.add(Permutation(call.name, (operand,), shape, tuple(axes)))
 
     def reshaped(self, call: Call, operand: int, shape: tuple[int, ...]) -> int:
-        return self.add(graphs.Reshape(call.name, (operand,), shape))
+        return self.add(Reshape(call.name, (operand,), shape))
 
     def refuse(self, call: Call, expected: str, found: str, way_out: str) -> UnreadableModelError:
         return UnreadableModelError(
@@ -379,8 +380,7 @@ class Reader:
             except UnreadableModelError as error:
                 shapes = [tuple(one.shape[1:]) for one in results]
                 values = [
-                    self.add(graphs.Refused(call.name, positions_below, shape, error))
-                    for shape in shapes
+                    self.add(Refused(call.name, positions_below, shape, error)) for shape in shapes
                 ]
             known.update({key(one): value for one, value in zip(results, values)})
         return [known[key(tensor)] for tensor in outputs]

@@ -6,10 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from insens_tf import graph as graphs
 from insens_tf import memory
 from insens_tf.chunks import LARGEST_ARRAY
-from insens_tf.graph import ELEMENT_WORK, Graph
+from insens_tf.graph import Graph
+from insens_tf.operations import (
+    ELEMENT_WORK,
+    ChannelScaling,
+    Convolution,
+    Gate,
+    Input,
+    Matrix,
+    Operation,
+    Pooling,
+    Reshape,
+    ZeroPadding,
+)
+from insens_tf.receptive_field import Window
 from insens_tf.row_norms.layouts import Layout, layouts
 from insens_tf.row_norms.way import Cost
 
@@ -108,14 +120,14 @@ def _even(length: int, at_most: int, multiple: int) -> tuple[int, int]:
     return size, -(-length // size)
 
 
-def touched_rows(operation: graphs.Operation, below: Layout, above: Layout) -> list[list[int]]:
+def touched_rows(operation: Operation, below: Layout, above: Layout) -> list[list[int]]:
     """Return, for each row of the crops above, the rows of the merged crops below, tap by tap.
 
     A row that is not in 0..length - 1 of the merged crops is beyond them, where they are 0.
     """
-    windows = operation.locality.windows or (graphs.Window(1), graphs.Window(1))
+    windows = operation.locality.windows or (Window(1), Window(1))
     taps, dilation = 1, 1
-    if isinstance(operation, graphs.Convolution):
+    if isinstance(operation, Convolution):
         taps, dilation = int(operation.kernel.shape[0]), operation.dilation[0]
     start = below.rows.merged(windows[0].stride).start
     return [
@@ -176,11 +188,11 @@ class _Measure:
         kernels = 0
         for position in self.ancestors:
             operation = self.graph.operations[position]
-            if isinstance(operation, graphs.Gate):
+            if isinstance(operation, Gate):
                 state += 2 * operation.size
-            elif isinstance(operation, graphs.Pooling):
+            elif isinstance(operation, Pooling):
                 state += 2 * math.prod(operation.window) * operation.size
-            if isinstance(operation, graphs.Convolution):
+            if isinstance(operation, Convolution):
                 row, rows_above = self._rows(position)
                 kernels += row * self._crop_row(position) * (int(operation.kernel.shape[0]) + 1)
                 different = {
@@ -188,7 +200,7 @@ class _Measure:
                     for taps in self._taps(position)
                 }
                 kernels += row * self._crop_row(position) * sum(map(len, different))
-            elif isinstance(operation, graphs.Matrix) and position not in self.layouts:
+            elif isinstance(operation, Matrix) and position not in self.layouts:
                 kernels += int(CARRYING * operation.kernel.shape[0]) * operation.size
         held = ALLOCATED_STATE * state + kernels
         return held * self.graph.dtype.size + memory.evaluation(self.graph, list(self.needed))
@@ -219,11 +231,11 @@ class _Measure:
         """Tell whether all blocks have one crop, as neither state nor borders have touched it."""
         operation = self.graph.operations[position]
         match operation:
-            case graphs.Input():
+            case Input():
                 return True
-            case graphs.BatchNormalization():
+            case ChannelScaling():
                 return self._is_alike(operation.operands[0])
-            case graphs.Convolution() | graphs.Matrix() | graphs.ZeroPadding():
+            case Convolution() | Matrix() | ZeroPadding():
                 # A convolution's crops may reach beyond the borders, where they are to be 0.
                 return self._is_as_input(operation.operands[0])
         return False
@@ -231,15 +243,15 @@ class _Measure:
     def _is_first(self, position: int) -> bool:
         """Tell whether it is the input, or right behind it."""
         operation = self.graph.operations[position]
-        if isinstance(operation, graphs.BatchNormalization):
+        if isinstance(operation, ChannelScaling):
             return self._is_first(operation.operands[0])
         return position == 0 or operation.operands == (0,)
 
     def _is_as_input(self, position: int) -> bool:
         operation = self.graph.operations[position]
-        if isinstance(operation, (graphs.BatchNormalization, graphs.ZeroPadding)):
+        if isinstance(operation, (ChannelScaling, ZeroPadding)):
             return self._is_as_input(operation.operands[0])
-        return isinstance(operation, graphs.Input)
+        return isinstance(operation, Input)
 
     def _crop_row(self, position: int) -> int:
         return self.layouts[position].columns.length * self.graph.operations[position].shape[-1]
@@ -248,7 +260,7 @@ class _Measure:
         """Return the elements of a row of the merged crops that an operation sees, and the rows."""
         operation = self.graph.operations[position]
         below = self.layouts[operation.operands[0]]
-        windows = operation.locality.windows or (graphs.Window(1), graphs.Window(1))
+        windows = operation.locality.windows or (Window(1), Window(1))
         channels = self.graph.operations[operation.operands[0]].shape[-1]
         row = below.columns.merged(windows[1].stride).length * channels
         return row, below.rows.merged(windows[0].stride).length
@@ -273,7 +285,7 @@ class _Measure:
     def _elements(self, position: int) -> int:
         operation = self.graph.operations[position]
         layout = self.layouts.get(position)
-        if isinstance(operation, graphs.Reshape):
+        if isinstance(operation, Reshape):
             return 0
         if self._is_alike(position) and position not in self.needed:
             # Those that are needed are masked where goes reach beyond the image, and then differ.
@@ -292,11 +304,11 @@ class _Measure:
             return 0
         if position in self.layouts:
             match operation:
-                case graphs.Convolution() | graphs.Matrix():
+                case Convolution() | Matrix():
                     row, rows = self._rows(position)
                     merged = 0 if self._blocks_below(position) == 1 else row * rows
                     return merged + 2 * row * self._touched(position) // self._crop_rows(position)
-                case graphs.Pooling():
+                case Pooling():
                     return self._elements(operation.operands[0]) + 2 * self._elements(position)
         return self._moved(position)
 
@@ -305,18 +317,18 @@ class _Measure:
         operation = self.graph.operations[position]
         if position in self.layouts and operation.operands:
             match operation:
-                case graphs.Convolution() | graphs.Matrix():
+                case Convolution() | Matrix():
                     if self._is_alike(position):
                         return 0
                     row, rows = self._rows(position)
                     return row * (rows + self._touched(position))
-                case graphs.Pooling():
+                case Pooling():
                     offsets = operation.window[0] * operation.window[1]
                     parted = self._elements(operation.operands[0])
                     return parted + offsets * self._elements(position)
                 case _:
                     return self._elements(position)
-        if isinstance(operation, graphs.Matrix):
+        if isinstance(operation, Matrix):
             below = self._spatial_below(position)
             if below is not None:
                 # Its elements, twice, and what is picked of them over the layer's whole width.
@@ -329,23 +341,23 @@ class _Measure:
     def _spatial_below(self, position: int) -> int | None:
         """Return the layer with positions that a dense layer sees through a reshape, if any."""
         (below,) = self.graph.operations[position].operands
-        while isinstance(self.graph.operations[below], graphs.Reshape):
+        while isinstance(self.graph.operations[below], Reshape):
             (below,) = self.graph.operations[below].operands
         return below if below in self.layouts else None
 
     def _work(self, position: int) -> float:
         operation = self.graph.operations[position]
         match operation:
-            case graphs.Input() | graphs.Reshape():
+            case Input() | Reshape():
                 return 0.0
-            case graphs.Convolution() | graphs.Matrix() if position in self.layouts:
+            case Convolution() | Matrix() if position in self.layouts:
                 if self._is_alike(position):
                     return 0.0
                 row, _ = self._rows(position)
                 product = self._touched(position) * row * self._crop_row(position)
                 moved = self._moved(position) + self._elements(position)
                 return product + ELEMENT_WORK * moved
-            case graphs.Matrix():
+            case Matrix():
                 below = self._spatial_below(position)
                 size = self._carrying(operation.operands[0]) * operation.kernel.shape[0]
                 laid_out = 0.0
@@ -358,7 +370,7 @@ class _Measure:
                 if self._carried_on(position):
                     wanted = max(wanted, CARRYING * operation.size)
                 return size * wanted + laid_out
-            case graphs.Pooling():
+            case Pooling():
                 offsets = operation.window[0] * operation.window[1]
                 return ELEMENT_WORK * offsets * self._elements(position)
         return ELEMENT_WORK * self._elements(position)
@@ -366,9 +378,9 @@ class _Measure:
     def _carrying(self, position: int) -> float:
         """Return the share of a layer's units that are expected to carry anything on."""
         operation = self.graph.operations[position]
-        while isinstance(operation, (graphs.Reshape, graphs.Pooling)):
+        while isinstance(operation, (Reshape, Pooling)):
             operation = self.graph.operations[operation.operands[0]]
-        return CARRYING if isinstance(operation, graphs.Gate) else 1.0
+        return CARRYING if isinstance(operation, Gate) else 1.0
 
     def _carried_on(self, position: int) -> bool:
         return any(position in self.graph.operations[other].operands for other in self.ancestors)

@@ -19,9 +19,24 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from insens_tf import graph as graphs
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
+from insens_tf.operations import (
+    Add,
+    AveragePooling,
+    ChannelScaling,
+    Concatenate,
+    Convolution,
+    Gate,
+    GlobalAveragePooling,
+    Matrix,
+    MaxPooling,
+    Operation,
+    Pooling,
+    Reshape,
+    ZeroPadding,
+)
+from insens_tf.receptive_field import Window
 from insens_tf.row_norms.crop_sizes import CropSizes, crop_sizes, touched_rows
 from insens_tf.row_norms.layouts import Layout, Span
 from insens_tf.row_norms.way import IMPOSSIBLE, Cost, Way
@@ -132,7 +147,7 @@ class _Sweep:
         self.pooling_weights = {
             position: self._weights(operation)
             for position in self.ancestors
-            if isinstance(operation := self.operations[position], graphs.Pooling)
+            if isinstance(operation := self.operations[position], Pooling)
         }
         self.steps = {
             position: step
@@ -215,31 +230,31 @@ class _Sweep:
         operation = self.operations[position]
         spatial = position in self.layouts
         match operation:
-            case graphs.Convolution():
+            case Convolution():
                 return self._convolution(position, operation, _dense_kernel(operation))
-            case graphs.Matrix() if spatial:
+            case Matrix() if spatial:
                 kernel = tf.convert_to_tensor(operation.kernel)[tf.newaxis, tf.newaxis]
                 return self._convolution(position, operation, kernel)
-            case graphs.Matrix():
+            case Matrix():
                 return self._matrix(position, operation)
-            case graphs.Pooling():
+            case Pooling():
                 return self._pooling(position, operation)
-            case graphs.Gate():
+            case Gate():
                 slope = operation.slope(self.values[operation.operands[0]])
                 return self._scaling(position, slope, fixed=False)
-            case graphs.BatchNormalization():
+            case ChannelScaling():
                 return self._scaling(position, operation.factor(), fixed=True)
-            case graphs.ZeroPadding():
+            case ZeroPadding():
                 return lambda crops: replace(
                     self._made_inside(crops, operation.operands[0]), layout=self.layouts[position]
                 )
-            case graphs.Add():
+            case Add():
                 return lambda *crops: self._joined(position, crops, tf.add_n)
-            case graphs.Concatenate():
+            case Concatenate():
                 return lambda *crops: self._joined(
                     position, crops, lambda parts: tf.concat(parts, axis=-1)
                 )
-            case graphs.GlobalAveragePooling():
+            case GlobalAveragePooling():
                 return self._global_average(position)
         return None
 
@@ -250,9 +265,9 @@ class _Sweep:
         a reshape, which a dense layer undoes.
         """
         operation = self.operations[position]
-        if isinstance(operation, graphs.Reshape):
+        if isinstance(operation, Reshape):
             return False
-        return not (isinstance(operation, graphs.Gate) and self._is_fused(position))
+        return not (isinstance(operation, Gate) and self._is_fused(position))
 
     def _is_fused(self, position: int) -> bool:
         consumers = [self.operations[one] for one in self.consumers[position]]
@@ -260,7 +275,7 @@ class _Sweep:
             position in self.layouts
             and bool(consumers)
             and position not in self.needed
-            and all(isinstance(one, graphs.MaxPooling) for one in consumers)
+            and all(isinstance(one, MaxPooling) for one in consumers)
         )
 
     def _pushed_operands(self, position: int) -> list[int]:
@@ -275,23 +290,21 @@ class _Sweep:
         """Return which units of `position` pass anything on, of its shape; None: perhaps all."""
         operation = self.operations[position]
         match operation:
-            case graphs.Gate():
+            case Gate():
                 # Nothing comes from what a gate below it has stopped.
                 own = tf.not_equal(operation.slope(self.values[operation.operands[0]]), 0)
                 below = self._carries(operation.operands[0])
                 return own if below is None else own & below
-            case graphs.BatchNormalization():
+            case ChannelScaling():
                 return self._carries(operation.operands[0])
-            case graphs.MaxPooling() if isinstance(
-                self.operations[operation.operands[0]], graphs.Gate
-            ):
+            case MaxPooling() if isinstance(self.operations[operation.operands[0]], Gate):
                 return tf.not_equal(tf.add_n(self.pooling_weights[position]), 0)
-            case graphs.Reshape():
+            case Reshape():
                 carries = self._carries(operation.operands[0])
                 return None if carries is None else tf.reshape(carries, operation.shape)
         return None
 
-    def _weights(self, operation: graphs.Pooling) -> list[tf.Tensor]:
+    def _weights(self, operation: Pooling) -> list[tf.Tensor]:
         """Return what each offset of the window is multiplied by, (rows, columns, channels or 1).
 
         Of a max pooling, the slope of its operand where that wins, else 0.
@@ -305,12 +318,12 @@ class _Sweep:
         ]
         lengths = operation.operand_shape[:2]
         offsets = [(i, j) for i in range(windows[0].size) for j in range(windows[1].size)]
-        if isinstance(operation, graphs.AveragePooling):
+        if isinstance(operation, AveragePooling):
             valid = [(one >= 0) & (one < length) for one, length in zip(at, lengths)]
             count = valid[0].sum(1)[:, np.newaxis] * valid[1].sum(1)
             shares = [(valid[0][:, i, np.newaxis] & valid[1][:, j]) / count for i, j in offsets]
             return [tf.constant(share[..., np.newaxis], self.dtype) for share in shares]
-        assert isinstance(operation, graphs.MaxPooling)
+        assert isinstance(operation, MaxPooling)
         # Flat indices, in int32, which holds any that there is memory for.
         winners = tf.cast(operation.winners(self.values[operand][tf.newaxis])[0], tf.int32)
         pixels = winners // channels
@@ -320,7 +333,7 @@ class _Sweep:
         place = down * windows[1].size + pixels % lengths[1] - first_columns
         weights = [tf.cast(tf.equal(place, number), self.dtype) for number in range(len(offsets))]
         below = self.operations[operand]
-        if isinstance(below, graphs.Gate) and self._is_fused(operand):
+        if isinstance(below, Gate) and self._is_fused(operand):
             slope = below.slope(self.values[below.operands[0]])
             of_winners = tf.gather(tf.reshape(slope, [-1]), winners)
             weights = [weight * of_winners for weight in weights]
@@ -339,14 +352,14 @@ class _Sweep:
         row = identity[tf.newaxis, tf.newaxis, :, tf.newaxis]
         return Spatial(self.layouts[0], (row,), inside=True, alike=True)
 
-    def _convolution(self, position: int, operation: graphs.Operation, kernel: tf.Tensor) -> Push:
+    def _convolution(self, position: int, operation: Operation, kernel: tf.Tensor) -> Push:
         layout = self.layouts[position]
         operand = operation.operands[0]
         below = self.layouts[operand]
-        if isinstance(operation, graphs.Convolution):
+        if isinstance(operation, Convolution):
             windows, dilation = operation.locality.windows or (), operation.dilation
         else:
-            windows, dilation = (graphs.Window(1), graphs.Window(1)), (1, 1)
+            windows, dilation = (Window(1), Window(1)), (1, 1)
         down, right = (window.stride for window in windows)
         rows, columns = below.rows.merged(down), below.columns.merged(right)
         spread = _spread(kernel, columns, layout.columns, windows[1], dilation[1])
@@ -379,7 +392,7 @@ class _Sweep:
 
         return push
 
-    def _pooling(self, position: int, operation: graphs.Pooling) -> Push:
+    def _pooling(self, position: int, operation: Pooling) -> Push:
         layout = self.layouts[position]
         below = self.layouts[operation.operands[0]]
         windows = operation.locality.windows or ()
@@ -472,7 +485,7 @@ class _Sweep:
             for number in range(layout.rows.length)
         ]
 
-    def _matrix(self, position: int, operation: graphs.Matrix) -> Push:
+    def _matrix(self, position: int, operation: Matrix) -> Push:
         """Return what multiplies with a dense layer's matrix, for the units that matter."""
         units = tf.cast(tf.where(self._wanted_units(position))[:, 0], tf.int32)
         (below,) = self._pushed_operands(position)
@@ -711,7 +724,7 @@ def _window(values: tf.Tensor, axis: int, start: int, length: int) -> tf.Tensor:
     return tf.pad(values, paddings)
 
 
-def _dense_kernel(operation: graphs.Convolution) -> tf.Tensor:
+def _dense_kernel(operation: Convolution) -> tf.Tensor:
     """Return the kernel of a convolution without groups that does the same."""
     kernel = tf.convert_to_tensor(operation.kernel)
     if operation.groups == 1:
@@ -729,7 +742,7 @@ def _dense_kernel(operation: graphs.Convolution) -> tf.Tensor:
 
 
 def _spread(
-    kernel: tf.Tensor, below: Span, above: Span, window: graphs.Window, dilation: int
+    kernel: tf.Tensor, below: Span, above: Span, window: Window, dilation: int
 ) -> list[tf.Tensor]:
     """Return, for each kernel row, its matrix from a crop row below to one above.
 

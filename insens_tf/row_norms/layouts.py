@@ -10,8 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from insens_tf import graph as graphs
 from insens_tf.graph import Graph
+from insens_tf.operations import (
+    Add,
+    ChannelScaling,
+    Concatenate,
+    Convolution,
+    Gate,
+    GlobalAveragePooling,
+    Input,
+    Matrix,
+    Pooling,
+    Reshape,
+    ZeroPadding,
+)
+from insens_tf.receptive_field import Window
 
 __all__ = ["Layout", "Span", "layouts"]
 
@@ -34,7 +47,7 @@ class Span:
         """
         return replace(self, length=self.length + factor - 1)
 
-    def through(self, window: graphs.Window) -> Span:
+    def through(self, window: Window) -> Span:
         """Return where the output positions lie whose windows touch the crops of merged blocks."""
         merged = self.merged(window.stride)
         first = -(-(merged.start - window.size + 1 + window.padding) // window.stride)
@@ -64,7 +77,7 @@ class Layout:
         """Of rows and of columns."""
         return self.rows, self.columns
 
-    def through(self, windows: tuple[graphs.Window, ...]) -> Layout:
+    def through(self, windows: tuple[Window, ...]) -> Layout:
         """Return the layout behind an operation with these windows."""
         down, right = (window.stride for window in windows)
         components = tuple(
@@ -89,20 +102,20 @@ def layouts(graph: Graph, ancestors: Sequence[int]) -> dict[int, Layout] | None:
         operation = graph.operations[position]
         operands = [found.get(operand) for operand in operation.operands]
         match operation:
-            case graphs.Input():
+            case Input():
                 if len(operation.shape) == 3:
                     components = tuple((0, 0, channel) for channel in range(operation.shape[-1]))
                     found[position] = Layout(Span(), Span(), components)
                 elif len(operation.shape) != 1:
                     return None
-            case graphs.Convolution() | graphs.Pooling() | graphs.ZeroPadding():
+            case Convolution() | Pooling() | ZeroPadding():
                 if operands[0] is None:
                     return None
                 found[position] = operands[0].through(operation.locality.windows or ())
-            case graphs.Gate() | graphs.BatchNormalization() | graphs.Matrix():
+            case Gate() | ChannelScaling() | Matrix():
                 if operands[0] is not None and len(operation.shape) == 3:
                     found[position] = operands[0]
-            case graphs.Add() | graphs.Concatenate():
+            case Add() | Concatenate():
                 joined = operands[0]
                 if joined is None:
                     return None
@@ -115,10 +128,10 @@ def layouts(graph: Graph, ancestors: Sequence[int]) -> dict[int, Layout] | None:
                         joined.components,
                     )
                 found[position] = joined
-            case graphs.GlobalAveragePooling():
+            case GlobalAveragePooling():
                 if len(operation.shape) != 1:
                     return None
-            case graphs.Reshape():
+            case Reshape():
                 # Flattened, and taken up by dense layers only.
                 consumers = [
                     graph.operations[other]
@@ -126,7 +139,7 @@ def layouts(graph: Graph, ancestors: Sequence[int]) -> dict[int, Layout] | None:
                     if position in graph.operations[other].operands
                 ]
                 if len(operation.shape) != 1 or not all(
-                    isinstance(one, graphs.Matrix) for one in consumers
+                    isinstance(one, Matrix) for one in consumers
                 ):
                     return None
             case _:

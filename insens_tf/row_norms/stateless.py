@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from insens_tf import graph as graphs
 from insens_tf.graph import Graph
+from insens_tf.operations import Gate, MaxPooling
 from insens_tf.row_norms.crops import Crops
 from insens_tf.row_norms.probes import Probes
 from insens_tf.row_norms.way import IMPOSSIBLE, Cost, Way
@@ -45,7 +45,7 @@ class Stateless(Way):
     @staticmethod
     def cost(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> Cost:
         has_state = any(
-            isinstance(graph.operations[position], (graphs.Gate, graphs.MaxPooling))
+            isinstance(graph.operations[position], (Gate, MaxPooling))
             for position in graph.ancestors(needed)
         )
         if has_state:

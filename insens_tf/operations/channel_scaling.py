@@ -1,0 +1,81 @@
+"""Each channel times a factor, plus an offset: also what normalises at inference."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from insens_tf.operations.operation import Operation
+from insens_tf.receptive_field import POINTWISE, Locality
+
+__all__ = ["BatchNormalization", "ChannelScaling", "Scaling"]
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelScaling(Operation):
+    """The last axis scaled and shifted: each channel by numbers of its own."""
+
+    @property
+    def locality(self) -> Locality:
+        return POINTWISE
+
+    @property
+    def repeats_operands(self) -> bool:
+        return False
+
+    @abstractmethod
+    def factor(self) -> tf.Tensor:
+        """Return what each channel is multiplied by, (channels,)."""
+
+    @abstractmethod
+    def offset(self) -> tf.Tensor:
+        """Return what is added to each channel then, (channels,)."""
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        factor = self.factor()
+        return lambda gradient: [gradient * factor]
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        return value * self.factor() + self.offset()
+
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        (change,) = changes
+        return change * self.factor()
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling(ChannelScaling):
+    """Scaled and shifted by numbers that are given, (channels,) each."""
+
+    scale: Any
+    shift: Any
+
+    def factor(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self.scale)
+
+    def offset(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self.shift)
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNormalization(ChannelScaling):
+    """Normalisation at inference: scaled and shifted by stored statistics."""
+
+    mean: Any
+    variance: Any
+    scale: Any | None
+    shift: Any | None
+    epsilon: float
+
+    def factor(self) -> tf.Tensor:
+        factor = tf.math.rsqrt(tf.convert_to_tensor(self.variance) + self.epsilon)
+        return factor if self.scale is None else factor * tf.convert_to_tensor(self.scale)
+
+    def offset(self) -> tf.Tensor:
+        offset = -tf.convert_to_tensor(self.mean) * self.factor()
+        return offset if self.shift is None else offset + tf.convert_to_tensor(self.shift)

@@ -1,0 +1,158 @@
+"""What an operation is: a value, its change with the state held, gradients taken back, its cost."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any
+
+import tensorflow as tf
+
+from insens_tf.receptive_field import WHOLE, Locality
+
+__all__ = ["ELEMENT_WORK", "Affine", "Computed", "Operation"]
+
+# What an element costs that is read, changed and written: in multiplications of a large matrix
+# product, on two cores.
+ELEMENT_WORK = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """A weight that is no variable: computed of others, as by LoRA, whenever it is used."""
+
+    compute: Callable[[], Any]
+    shape: tuple[int, ...]
+
+    def __tf_tensor__(self, dtype: tf.DType | None = None, name: str | None = None) -> tf.Tensor:
+        return tf.convert_to_tensor(self.compute(), dtype, name=name)
+
+
+@dataclass(frozen=True, eq=False)
+class Operation(ABC):
+    """One step of the graph.
+
+    Attributes
+    ----------
+    name : str
+        The Keras layer that it comes from.
+    operands : tuple of int
+        The positions, in the graph, of what it is applied to.
+    shape : tuple of int
+        The shape of its value, without the batch axis.
+    """
+
+    name: str
+    operands: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def locality(self) -> Locality:
+        """How its positions see those of its operands; seeing everything is always true."""
+        return WHOLE
+
+    @property
+    def size(self) -> int:
+        """The number of elements of its value for one input."""
+        return math.prod(self.shape)
+
+    @property
+    def weights(self) -> list[Any]:
+        """What it is made with of the model's weights, which can change."""
+        values = [getattr(self, one.name) for one in fields(self)]
+        return [one for one in values if isinstance(one, Computed) or hasattr(one, "assign")]
+
+    @property
+    def repeats_operands(self) -> bool:
+        """Whether `transposed` holds a copy of the operands for each gradient."""
+        return True
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether `rows` makes them without an array of its value's shape for each."""
+        return False
+
+    def work(self, rows: int) -> float:
+        """Return about how long it takes to evaluate it for one of `rows` inputs at a time.
+
+        In multiplications of a large matrix product.
+        """
+        return ELEMENT_WORK * self.size
+
+    @abstractmethod
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        """Return the value, (batch, *shape), for the values of the operands."""
+
+    @abstractmethod
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return how its value changes with its operands, with the state held.
+
+        Parameters
+        ----------
+        values : sequence of tf.Tensor, shape (batch, *operand shape) each
+            The operands', which set the state.
+        changes : sequence of tf.Tensor, shape (batch * count, *operand shape) each
+            `count` changes of each operand, one input's after the other's.
+
+        Returns
+        -------
+        tf.Tensor, shape (batch * count, *shape)
+        """
+
+    def of_known_shape(self, value: tf.Tensor) -> tf.Tensor:
+        """Return its value such that TensorFlow knows the shape in derivatives of it, too."""
+        return tf.reshape(value, (-1, *self.shape))
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        """Return what takes gradients at this operation's value back to its operands.
+
+        With the state held that it has at the operands' `values` for one input, (1, *shape) each:
+        from gradients (count, *shape) to a list of (count, *operand shape). This one, by automatic
+        differentiation, is right for every operation; others are faster.
+        """
+
+        def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
+            count = tf.shape(gradient)[0]
+            operands = [tf.broadcast_to(value, (count, *value.shape[1:])) for value in values]
+            with tf.GradientTape() as tape:
+                tape.watch(operands)
+                result = self(*operands)
+            return tape.gradient(
+                result, operands, gradient, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+
+        return backward
+
+    def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
+        """Return the gradients of some elements of its value, (count, *operand shape) an operand.
+
+        Parameters
+        ----------
+        elements : tf.Tensor of int64, shape (count,)
+            Flat indices into its value for one input.
+        *values : tf.Tensor, shape (1, *operand shape)
+            The operands' for that input.
+        """
+        chosen = tf.one_hot(elements, self.size, dtype=values[0].dtype)
+        return self.transposed(*values)(tf.reshape(chosen, (-1, *self.shape)))
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(Operation):
+    """What is linear but for a bias, whatever its operands."""
+
+    _: KW_ONLY
+    bias: Any | None = None
+
+    @abstractmethod
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
+        """Return the value without the bias."""
+
+    def __call__(self, *values: tf.Tensor) -> tf.Tensor:
+        result = self.linear(*values)
+        return result if self.bias is None else result + tf.convert_to_tensor(self.bias)
+
+    def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
+        return self.linear(*changes)

@@ -1,0 +1,273 @@
+"""Weighted sums: dense layers, and convolutions of every kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from insens_tf.operations.operation import Affine
+from insens_tf.receptive_field import POINTWISE, Locality, Window
+
+__all__ = [
+    "Convolution",
+    "DepthwiseConvolution",
+    "LocallyConnected",
+    "Matrix",
+    "TransposedConvolution",
+]
+
+# What a weight of a matrix costs that is read, and a multiplication of a convolution: in
+# multiplications of a large matrix product, on two cores.
+WEIGHT_WORK = 40.0
+CONVOLUTION_WORK = 2.0
+
+# Below as many, TensorFlow's convolutions are slow.
+FEW_CHANNELS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix(Affine):
+    """A dense layer: the last axis times a matrix, plus a bias."""
+
+    kernel: Any
+
+    @property
+    def locality(self) -> Locality:
+        return POINTWISE
+
+    @property
+    def repeats_operands(self) -> bool:
+        return False
+
+    @property
+    def has_rows(self) -> bool:
+        return len(self.shape) == 1
+
+    def work(self, rows: int) -> float:
+        # Few rows wait for the weights.
+        positions = self.size // int(self.kernel.shape[1])
+        weights = math.prod(self.kernel.shape)
+        return super().work(rows) + weights * (positions + WEIGHT_WORK / rows)
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        shape = values[0].shape[1:]
+        kernel = tf.convert_to_tensor(self.kernel)
+
+        def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
+            above = tf.reshape(gradient, (-1, self.shape[-1]))
+            return [tf.reshape(tf.matmul(above, kernel, transpose_b=True), (-1, *shape))]
+
+        return backward
+
+    def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
+        if not self.has_rows:
+            return super().rows(elements, *values)
+        return [tf.transpose(tf.gather(tf.convert_to_tensor(self.kernel), elements, axis=1))]
+
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        return self.of_known_shape(tf.tensordot(value, tf.convert_to_tensor(self.kernel), axes=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Affine):
+    """A convolution of any rank, channels last: strides, dilation, padding, groups, bias."""
+
+    kernel: Any
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str
+    groups: int
+    operand_shape: tuple[int, ...]
+
+    @property
+    def repeats_operands(self) -> bool:
+        return self.strides != (1, 1)
+
+    @property
+    def has_rows(self) -> bool:
+        return self.groups == 1
+
+    def work(self, rows: int) -> float:
+        multiplications = self.size * math.prod(self.kernel.shape[:-1])
+        return super().work(rows) + CONVOLUTION_WORK * multiplications
+
+    @property
+    def locality(self) -> Locality:
+        sizes = tuple(self.kernel.shape)[: len(self.strides)]
+        return Locality(
+            tuple(
+                Window.of(size, stride, self.padding, length, dilation)
+                for size, stride, dilation, length in zip(
+                    sizes, self.strides, self.dilation, self.operand_shape
+                )
+            )
+        )
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        if self.strides != (1, 1) or self.groups > 1 or self.operand_shape[-1] < FEW_CHANNELS:
+            return super().transposed(*values)
+        # TensorFlow's gradient of a convolution is slower than the convolution that it is.
+        kernel = tf.reverse(tf.convert_to_tensor(self.kernel), [0, 1])
+        kernel = tf.transpose(kernel, (0, 1, 3, 2))
+        paddings = [[0, 0]]
+        for window, below, above in zip(
+            self.locality.windows or (), self.operand_shape, self.shape
+        ):
+            before = window.size - 1 - window.padding
+            paddings.append([before, below + window.size - 1 - above - before])
+        paddings.append([0, 0])
+        return lambda gradient: [
+            tf.nn.conv2d(gradient, kernel, 1, paddings, dilations=self.dilation)
+        ]
+
+    def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
+        if not self.has_rows:
+            return super().rows(elements, *values)
+        *positions, filters = tf.unstack(tf.unravel_index(elements, self.shape))
+        # Each row is a filter's weights, put where its neuron sees, and 0 elsewhere.
+        weights = tf.gather(tf.convert_to_tensor(self.kernel), filters, axis=-1)
+        weights = tf.reshape(weights, (-1, *weights.shape[-2:-1], tf.shape(elements)[0]))
+        weights = tf.pad(tf.transpose(weights, (2, 0, 1)), ((0, 0), (0, 1), (0, 0)))
+        axes = len(positions)
+        place: Any = tf.zeros((1,) * (axes + 1), tf.int64)
+        seen: Any = tf.ones((1,) * (axes + 1), tf.bool)
+        for axis, (window, dilation) in enumerate(zip(self.locality.windows or (), self.dilation)):
+            length, size = self.operand_shape[axis], int(self.kernel.shape[axis])
+            first = positions[axis] * window.stride - window.padding
+            offset = tf.range(length, dtype=tf.int64) - first[:, tf.newaxis]
+            tap = offset // dilation
+            inside = tf.equal(offset % dilation, 0) & (tap >= 0) & (tap < size)
+            shape = (-1, *(length if other == axis else 1 for other in range(axes)))
+            place = place * size + tf.reshape(tap, shape)
+            seen = seen & tf.reshape(inside, shape)
+        place = tf.where(seen, place, math.prod(self.kernel.shape[:axes]))
+        return [
+            tf.gather(weights, tf.reshape(place, (-1, *self.operand_shape[:axes])), batch_dims=1)
+        ]
+
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        kernel = tf.convert_to_tensor(self.kernel)
+
+        def convolve(part: tf.Tensor, part_of_kernel: tf.Tensor) -> tf.Tensor:
+            return tf.nn.convolution(
+                part,
+                part_of_kernel,
+                strides=self.strides,
+                padding=self.padding.upper(),
+                dilations=self.dilation,
+            )
+
+        if self.groups == 1:
+            return convolve(value, kernel)
+        # TensorFlow has no gradient of a grouped convolution on the CPU.
+        parts = zip(tf.split(value, self.groups, axis=-1), tf.split(kernel, self.groups, axis=-1))
+        return tf.concat([convolve(*part) for part in parts], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class DepthwiseConvolution(Affine):
+    """A convolution of each channel alone, over one or two axes.
+
+    `kernel` is (size of the window ..., channels, results for each channel).
+    """
+
+    kernel: Any
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str
+    operand_shape: tuple[int, ...]
+
+    def work(self, rows: int) -> float:
+        sizes = tuple(self.kernel.shape)[: len(self.strides)]
+        return super().work(rows) + CONVOLUTION_WORK * self.size * math.prod(sizes)
+
+    @property
+    def locality(self) -> Locality:
+        return Locality(
+            tuple(
+                Window.of(size, stride, self.padding, length, dilation)
+                for size, stride, dilation, length in zip(
+                    tuple(self.kernel.shape), self.strides, self.dilation, self.operand_shape
+                )
+            )
+        )
+
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        kernel = tf.convert_to_tensor(self.kernel)
+        strides, dilation = self.strides, self.dilation
+        if len(strides) == 1:
+            # TensorFlow has it for two axes only: a first one of length 1.
+            value, kernel = value[:, tf.newaxis], kernel[tf.newaxis]
+            strides, dilation = strides * 2, (1, *dilation)
+        result = tf.nn.depthwise_conv2d(
+            value, kernel, (1, *strides, 1), self.padding.upper(), dilations=dilation
+        )
+        return self.of_known_shape(result)
+
+
+@dataclass(frozen=True, eq=False)
+class LocallyConnected(Affine):
+    """A convolution of any rank with a kernel of its own at every position, without padding.
+
+    `kernel` is (positions, elements of a window, filters).
+    """
+
+    kernel: Any
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    operand_shape: tuple[int, ...]
+
+    @property
+    def locality(self) -> Locality:
+        return Locality(tuple(map(Window, self.window, self.strides)))
+
+    def work(self, rows: int) -> float:
+        return super().work(rows) + CONVOLUTION_WORK * math.prod(self.kernel.shape)
+
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        elements = np.arange(math.prod(self.operand_shape)).reshape(self.operand_shape)
+        seen = np.lib.stride_tricks.sliding_window_view(
+            elements, (*self.window, self.operand_shape[-1])
+        )
+        seen = seen[tuple(slice(None, None, stride) for stride in self.strides)]
+        seen = seen.reshape(self.kernel.shape[0], self.kernel.shape[1])
+        windows = tf.gather(tf.reshape(value, (-1, elements.size)), seen, axis=1)
+        result = tf.einsum("npe,pef->npf", windows, tf.convert_to_tensor(self.kernel))
+        return self.of_known_shape(result)
+
+
+@dataclass(frozen=True, eq=False)
+class TransposedConvolution(Affine):
+    """A convolution the other way round, of any rank; `kernel` is (sizes ..., filters, channels).
+
+    Its outputs see windows of which the stride is a fraction, so that its locality is not told.
+    """
+
+    kernel: Any
+    strides: tuple[int, ...]
+    padding: str
+
+    def work(self, rows: int) -> float:
+        *sizes, _, channels = self.kernel.shape
+        multiplications = self.size * math.prod(sizes) * channels / math.prod(self.strides)
+        return super().work(rows) + CONVOLUTION_WORK * multiplications
+
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        result = tf.nn.conv_transpose(
+            value,
+            tf.convert_to_tensor(self.kernel),
+            (tf.shape(value)[0], *self.shape),
+            self.strides,
+            self.padding.upper(),
+        )
+        return self.of_known_shape(result)

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from insens_tf import equations
 from insens_tf.chunks import slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.insens import STATES, Passes, warn_of_vanished_squares
+from insens_tf.insens import Passes, warn_of_vanished_squares, weighted_activity
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms.probes import probes_at_a_time, pushed_squares
 
@@ -149,13 +150,11 @@ class Estimator:
             for _ in self._layers
         ]
         for rows in slices(len(x), self._inputs_at_a_time):
-            # What is infinite here, 0 times infinity too, is reported with the map.
-            with np.errstate(invalid="ignore"):
-                terms = [
-                    STATES[state](activity) * activity * (1.0 if frequency is None else frequency)
-                    for activity, frequency in zip(self._passes.activities(x[rows]), frequencies)
-                ]
-            found = self._maps_and_errors(x[rows], terms, sizes, seed, advance)
+            weighted = [
+                weighted_activity(activity, frequency, state)[1]
+                for activity, frequency in zip(self._passes.activities(x[rows]), frequencies)
+            ]
+            found = self._maps_and_errors(x[rows], weighted, sizes, seed, advance)
             for estimate, (omega, error) in zip(estimates, found):
                 estimate.omega[rows], estimate.standard_error[rows] = omega, error
         return estimates
@@ -163,22 +162,20 @@ class Estimator:
     def _maps_and_errors(
         self,
         x: np.ndarray,
-        terms: Sequence[np.ndarray],
+        weighted: Sequence[np.ndarray],
         sizes: Sequence[int],
         seed: int,
         advance: Callable[[float], None],
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return omega and standard error of each layer, for inputs that fit the budget at once."""
-        squares = self._squares_of_groups(x, sizes, seed, advance)
-        for layer, of_layer, squares_of_layer in zip(self._layers, terms, squares):
-            backward = partial(self._passes.backward[layer], x)
-            warn_of_vanished_squares(layer, of_layer, squares_of_layer.sum(axis=0), backward)
-        return [
-            map_and_error(
-                of_layer, squares_of_layer, sizes, partial(self._passes.backward[layer], x)
-            )
-            for layer, of_layer, squares_of_layer in zip(self._layers, terms, squares)
-        ]
+        found = []
+        for layer, activity, squares in zip(
+            self._layers, weighted, self._squares_of_groups(x, sizes, seed, advance)
+        ):
+            combine = partial(self._passes.backward[layer], x)
+            warn_of_vanished_squares(layer, activity, squares.sum(axis=0), combine)
+            found.append(map_and_error(activity, squares, sizes, combine))
+        return found
 
     def _squares_of_groups(
         self, x: np.ndarray, sizes: Sequence[int], seed: int, advance: Callable[[float], None]
@@ -199,37 +196,35 @@ class Estimator:
 
 
 def map_and_error(
-    terms: np.ndarray,
+    activity: np.ndarray,
     squares: np.ndarray,
     sizes: Sequence[int],
-    backward: Callable[[np.ndarray], np.ndarray],
+    combine: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the estimate of the sum over neurons of term * w / (w w), and its standard error.
+    """Return the estimate of Omega (Eq. 8), and its standard error.
 
     Parameters
     ----------
-    terms : numpy.ndarray, shape (n, *layer shape)
-        What each neuron's w / (w w) is multiplied by.
+    activity : numpy.ndarray, shape (n, *layer shape)
+        (m/N) v of the neurons that are summed over, 0 of all others.
     squares : numpy.ndarray, shape (groups, n, *layer shape)
         The sum of (w z)^2 over the probes of each group.
     sizes : sequence of int
         How many probes each group has.
-    backward : callable
+    combine : callable
         Takes a number a neuron, (n, *layer shape), and returns the sum over neurons of number * w,
         (n, *input_shape).
     """
     probes = sum(sizes)
     total = squares.sum(axis=0)
-    # A neuron with w = 0 has no centre and adds nothing. One whose squares are too large for the
-    # dtype is not to pass for such a neuron.
+    # A neuron whose squares are too large for the dtype is not to pass for one far from its centre.
     total = np.where(np.isfinite(total), total, np.nan)
-    carries = total != 0
-    scale = np.divide((probes - 2) * terms, total, out=np.zeros(total.shape), where=carries)
-    omega = backward(scale)
+    multiples = equations.omega(float(probes - 2) * activity, total)
+    omega = combine(multiples)
     variance = np.zeros(omega.shape)
     for size, part in zip(sizes, squares):
-        share = np.divide(part, total, out=np.zeros(total.shape), where=carries)
-        variance += np.square(backward(scale * (share - size / probes)), dtype=np.float64)
+        share = np.divide(part, total, out=np.zeros(total.shape), where=total != 0)
+        variance += np.square(combine(multiples * (share - size / probes)), dtype=np.float64)
     # Of one neuron the estimate's variance is 2 / (k - 4) of the square of what it estimates. As a
     # share is a beta variable, the sum's mean is that times (k - 2) / (k + 2) and what of 1 the
     # squares of the expected shares leave.

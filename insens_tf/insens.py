@@ -1,19 +1,17 @@
-"""Insens, the inactive state sensitivity Omega of a layer (Eq. 7 and 8 of the paper)."""
+"""Insens, the inactive state sensitivity Omega of layers (Eq. 8 of the paper), for many inputs."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from insens_tf import memory
+from insens_tf import equations, memory
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
-from insens_tf.finiteness import refuse_masks
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms import Cost, Way
@@ -24,8 +22,8 @@ __all__ = [
     "Footprint",
     "Insens",
     "Passes",
-    "checked_frequency",
     "warn_of_vanished_squares",
+    "weighted_activity",
 ]
 
 STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -37,6 +35,10 @@ STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 SENSITIVITIES = ("centre", "activity")
 """Eq. 7's readings: omega = x - c = v w / (w w), and omega = v w."""
+
+
+# The maps' part of a memory budget, while a way computes norms: a fourth.
+MAPS_SHARE = 4
 
 
 class Passes:
@@ -64,7 +66,7 @@ class Passes:
 
 
 class Footprint:
-    """What the maps of some layers take in memory, the way to their row norms apart.
+    """What the maps of some layers take in memory, without the way to their row norms.
 
     Parameters
     ----------
@@ -72,11 +74,12 @@ class Footprint:
     positions : sequence of int
         The layers, as positions in the graph.
     memory_budget : int
-        In bytes, of the arrays of the inputs that are taken at a time.
+        In bytes, of a whole call.
 
     Attributes
     ----------
     inputs_at_a_time : int
+        How many inputs' arrays fit what the maps may take of the budget.
     functions : float
         The bytes of compiled functions.
     """
@@ -84,14 +87,16 @@ class Footprint:
     def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: int) -> None:
         size = graph.dtype.size
         neurons = sum(graph.operations[position].size for position in positions)
-        # Terms in float64, masks, and norms twice, as they come from a way and as they go on.
+        # Activities in float64, masks, and norms twice, as they come from a way and as they go on.
         self._held = neurons * (8 + 2 + 2 * size)
         # Back to the input from a seed, given as an array.
         self._pass = max(
             memory.gradient(graph, [position]) + size * graph.operations[position].size
             for position in positions
         )
-        self.inputs_at_a_time = at_a_time(graph, positions, memory_budget, self._held + self._pass)
+        self.inputs_at_a_time = at_a_time(
+            graph, positions, memory_budget // MAPS_SHARE, self._held + self._pass
+        )
         self.functions = (
             memory.TENSORFLOW
             + sum(memory.functions(graph, [position]) for position in positions)
@@ -124,15 +129,12 @@ class Footprint:
 class Insens:
     """Omega of some layers of a network.
 
-    With w w of the neurons known, Omega is one vector-Jacobian product: the layer's activity is
-    seeded with (m/N) v / (w w) at the neurons of the state and 0 at the others.
-
     Parameters
     ----------
     graph : Graph
     layers : sequence of HiddenLayer
     memory_budget : int
-        In bytes.
+        In bytes, of a whole call.
     """
 
     def __init__(self, graph: Graph, layers: Sequence[HiddenLayer], memory_budget: int) -> None:
@@ -167,34 +169,23 @@ class Insens:
         maps = [np.empty_like(x) for _ in self._layers]
         for rows in slices(len(x), self._inputs_at_a_time):
             part = x[rows]
-            needed, terms = self._terms(part, frequencies, state)
+            weighted = [
+                weighted_activity(activity, frequency, state)
+                for activity, frequency in zip(self._passes.activities(part), frequencies)
+            ]
+            norms: Sequence[np.ndarray | None] = [None] * len(self._layers)
             if sensitivity == "centre":
-                norms = self._norms(part, needed, row_norms, advance)
-                for layer, term, norm in zip(self._layers, terms, norms):
-                    backward = partial(self._passes.backward[layer], part)
-                    warn_of_vanished_squares(layer, term, norm, backward)
-                    # A neuron with w = 0 has no centre and adds nothing: divided by infinity, it
-                    # does.
-                    norm[norm == 0] = np.inf
-                    term /= norm
+                norms = self._norms(part, [needed for needed, _ in weighted], row_norms, advance)
             else:
                 advance(len(part))
-            for layer, term, result in zip(self._layers, terms, maps):
-                result[rows] = self._passes.backward[layer](part, term)
+            for layer, (_, activity), squared_norms, result in zip(
+                self._layers, weighted, norms, maps
+            ):
+                combine = partial(self._passes.backward[layer], part)
+                if squared_norms is not None:
+                    warn_of_vanished_squares(layer, activity, squared_norms, combine)
+                result[rows] = equations.insens(combine, activity, squared_norms)
         return maps
-
-    def _terms(
-        self, x: np.ndarray, frequencies: Sequence[np.ndarray | None], state: str
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return which neurons of each layer are summed over, and v times what each weighs."""
-        needed, terms = [], []
-        for activity, frequency in zip(self._passes.activities(x), frequencies):
-            weight = STATES[state](activity) * (1.0 if frequency is None else frequency)
-            needed.append(weight != 0)
-            # What is infinite here, 0 times infinity too, is reported with the map.
-            with np.errstate(invalid="ignore"):
-                terms.append(activity * weight)
-        return needed, terms
 
     def _norms(
         self,
@@ -222,36 +213,59 @@ class Insens:
         return results
 
 
+def weighted_activity(
+    activity: np.ndarray, frequency: np.ndarray | None, state: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which neurons Eq. 8 sums over, and (m/N) v of these, 0 of all others.
+
+    Parameters
+    ----------
+    activity : numpy.ndarray, shape (n, *layer shape)
+    frequency : numpy.ndarray, shape of the layer, or None
+        m/N; None: all ones.
+    state : {"inactive", "active", "all"}
+
+    Returns
+    -------
+    needed : numpy.ndarray of bool, shape (n, *layer shape)
+    weighted : numpy.ndarray of float64, shape (n, *layer shape)
+    """
+    weight = STATES[state](activity) * (1.0 if frequency is None else frequency)
+    # What is infinite here, 0 times infinity too, is reported with the map.
+    with np.errstate(invalid="ignore"):
+        return weight != 0, activity * weight
+
+
 def warn_of_vanished_squares(
     layer: HiddenLayer,
-    terms: np.ndarray,
-    squares: np.ndarray,
-    backward: Callable[[np.ndarray], np.ndarray],
+    activity: np.ndarray,
+    squared_norms: np.ndarray,
+    combine: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    """Warn if neurons pass for such with w = 0 only because w w is too small for the dtype.
+    """Warn if neurons pass for ones with w = 0 only because w w is too small for the dtype.
 
     Parameters
     ----------
     layer : HiddenLayer
-    terms : numpy.ndarray, shape (n, *layer shape)
-        What each neuron's w / (w w) is multiplied by.
-    squares : numpy.ndarray, shape (n, *layer shape)
+    activity : numpy.ndarray, shape (n, *layer shape)
+        (m/N) v of the neurons that are summed over, 0 of all others.
+    squared_norms : numpy.ndarray, shape (n, *layer shape)
         Each neuron's w w, or about it.
-    backward : callable
+    combine : callable
         From a number a neuron to the sum over neurons of number * w, (n, *input_shape).
     """
-    limits = np.finfo(squares.dtype)
-    vanished = (terms != 0) & (squares < limits.tiny / limits.eps)
+    limits = np.finfo(squared_norms.dtype)
+    vanished = (activity != 0) & (squared_norms < limits.tiny / limits.eps)
     if not vanished.any():
         return
     # Only if all of these have w = 0 is any sum of them 0. Different numbers keep one from
     # cancelling another.
     numbers = 1 + np.arange(vanished[0].size).reshape(vanished.shape[1:]) / vanished[0].size
-    if backward(vanished * numbers).any():
+    if combine(vanished * numbers).any():
         warnings.warn(
             f"layer {layer.name!r}: some neurons' switched weights are so small that their squares "
-            f"are lost in {squares.dtype}, and so are their parts of Insens; rebuild the model in "
-            "float64",
+            f"are lost in {squared_norms.dtype}, and so are their parts of Insens; rebuild the "
+            "model in float64",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -267,64 +281,3 @@ def _backward_product(graph: Graph, position: int, x: tf.Tensor, seed: tf.Tensor
         tape.watch(x)
         (value,) = graph.values(x, [position])
     return tape.gradient(value, x, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-
-def checked_frequency(
-    frequency: Any, layers: Sequence[HiddenLayer], *, single: bool
-) -> list[np.ndarray | None]:
-    """Return m/N of each layer, float64, from what a user gave.
-
-    Parameters
-    ----------
-    frequency : None, mapping of str to array, or (with `single`) array
-    layers : sequence of HiddenLayer
-    single : bool
-        Whether one layer was asked for, not a list.
-
-    Raises
-    ------
-    ValueError
-        If a layer's frequency is missing, of the wrong shape, or outside 0..1.
-    """
-    if frequency is None:
-        return [None] * len(layers)
-    if isinstance(frequency, Mapping):
-        missing = [layer.name for layer in layers if layer.name not in frequency]
-        if missing:
-            raise ValueError(
-                f"frequency: expected an entry for layer {missing[0]!r}, found {list(frequency)}; "
-                "activation_frequency gives one for every hidden layer"
-            )
-        given = [frequency[layer.name] for layer in layers]
-    elif single:
-        given = [frequency]
-    else:
-        raise ValueError(
-            "frequency: expected a mapping from each layer's name to its array for a list of "
-            f"layers, came {type(frequency).__name__}; activation_frequency returns one"
-        )
-    checked: list[np.ndarray | None] = []
-    for layer, values in zip(layers, given):
-        refuse_masks("frequency", values)
-        try:
-            array = np.asarray(values)
-            if array.dtype.kind not in "buif":
-                raise TypeError(f"{array.dtype} is no dtype of real numbers")
-            array = array.astype(np.float64, copy=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"frequency of layer {layer.name!r}: expected numbers of shape {layer.shape}, came "
-                f"{type(values).__name__} ({error}); use what activation_frequency returns"
-            ) from error
-        if array.shape != layer.shape:
-            raise ValueError(
-                f"frequency of layer {layer.name!r}: expected shape {layer.shape}, came "
-                f"{array.shape}; use what activation_frequency returns"
-            )
-        if not ((array >= 0) & (array <= 1)).all():
-            raise ValueError(
-                f"frequency of layer {layer.name!r}: expected m/N in 0..1, came "
-                f"{array.min()}..{array.max()}; divide the counts by the number of samples"
-            )
-        checked.append(array)
-    return checked

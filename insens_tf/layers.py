@@ -95,6 +95,30 @@ class Layers:
             aliases = (*_normalised(graph, position), *after)
             self.outputs += (HiddenLayer(None, last.name, last.shape, position, aliases),)
 
+    def choose(self, layer: Any, *, output: bool = False) -> tuple[list[HiddenLayer], bool]:
+        """Return the layers that are meant, and whether one was asked for, not a list.
+
+        Parameters
+        ----------
+        layer : str, int, HiddenLayer, Keras layer, or list of them
+        output : bool
+            Whether output layers may be meant too.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, or one is there twice.
+        """
+        if not isinstance(layer, (list, tuple)):
+            return [self.find(layer, output=output)], True
+        layers = [self.find(one, output=output) for one in layer]
+        if not layers:
+            raise ValueError("layer=[]: expected a layer or a list of at least one")
+        for one in layers:
+            if layers.count(one) > 1:
+                raise ValueError(f"layer={list(layer)!r}: layer {one.name!r} is there twice")
+        return layers, False
+
     def _described(self, name: str) -> str:
         known = self.keras_layers.get(name)
         return repr(name) if known is None else f"{type(known).__name__} {name!r}"

@@ -1,35 +1,19 @@
-"""What computing Insens is going to take: which way for which layer, time and memory."""
+"""What a user is told that Insens takes: which way for which layer, time and memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from tabulate import tabulate
 
 from insens_tf.chunks import readable_size
-from insens_tf.estimate import GROUPS, PROBES
-from insens_tf.graph import Graph
-from insens_tf.layers import HiddenLayer
-from insens_tf.row_norms import Choice, Cost
-from insens_tf.row_norms.probes import PUSH_WORK
 
-__all__ = ["FEW", "MoreMemory", "Plan", "PlannedLayer", "counted_needed", "expected_needed", "plan"]
-
-# Inputs that are taken at a time where a gradient is the unit.
-FEW = 8
+__all__ = ["MANY_GRADIENTS", "MoreMemory", "Plan", "PlannedLayer"]
 
 COLUMNS = ("left", "right", "left", "right", "right", "right")
 
-# Which larger budgets are looked at, for which layers: not where there is little to gain.
-FACTORS = (1.5, 2, 3, 4, 6, 8, 12, 16)
-LITTLE = 10.0
-SHARE = 0.1
-
-
-# From as many for an input on, it is said what is faster.
 MANY_GRADIENTS = 3000.0
+"""A plan says what is faster if an input takes so many gradients or more."""
 
 
 @dataclass(frozen=True)
@@ -190,104 +174,3 @@ def _readable_time(seconds: float) -> str:
             return f"{seconds:.2g} {unit}" if seconds < 100 else f"{seconds:.0f} {unit}"
         seconds /= size
     return f"{seconds:,.0f} days"
-
-
-def expected_needed(
-    layers: Sequence[HiddenLayer], frequencies: Sequence[np.ndarray | None], state: str
-) -> dict[int, float]:
-    """Return how many neurons of each layer an input is expected to need, by position.
-
-    Of an input like those that the frequency is from: a neuron is active with probability m/N, and
-    weighs nothing where that is 0. Without a frequency half of the neurons are taken as active.
-    """
-    needed = {}
-    for layer, frequency in zip(layers, frequencies):
-        active = np.full(1, 0.5) if frequency is None else frequency
-        share = {"inactive": 1.0 - active, "active": active, "all": np.ones_like(active)}[state]
-        needed[layer.position] = layer.neurons * float(np.mean(share * (active > 0)))
-    return needed
-
-
-def counted_needed(masks: Sequence[np.ndarray], layers: Sequence[HiddenLayer]) -> dict[int, float]:
-    """Return how many neurons of each layer an input needs, by position, of masks (n, *shape)."""
-    return {layer.position: float(mask.sum()) / len(mask) for layer, mask in zip(layers, masks)}
-
-
-def plan(
-    graph: Graph,
-    layers: Sequence[HiddenLayer],
-    outputs: Sequence[HiddenLayer],
-    needed: Mapping[int, float],
-    choice: Choice,
-    inputs: int,
-    memory: Callable[[Sequence[int], Cost], float],
-    memory_budget: int,
-    larger: Callable[[int, int], tuple[str, Cost] | None],
-    seconds_of_a_gradient: float | None = None,
-) -> Plan:
-    """Return the plan for what was chosen.
-
-    Parameters
-    ----------
-    graph : Graph
-    layers, outputs : sequence of HiddenLayer
-        Those of the plan, and the network's outputs.
-    needed : mapping of int to float
-        By position, how many neurons of a layer are summed over for an input.
-    choice : Choice
-    inputs : int
-    memory : callable
-        Returns the bytes that Insens of the layers at some positions takes, with what their ways
-        cost.
-    memory_budget : int
-    larger : callable
-        Returns the way of the layer at a position under another budget, and its cost; None if it
-        does not fit.
-    seconds_of_a_gradient : float, optional
-    """
-    gradient = 2 * graph.work([output.position for output in outputs], FEW)
-
-    def gradients(cost: Cost, positions: Sequence[int]) -> float:
-        # Beyond the norms: an evaluation, and the map's own forward and backward pass.
-        map_itself = (1 + 2 * len(positions)) * graph.work(positions, FEW)
-        return inputs * (cost.work + map_itself) / gradient
-
-    together = gradients(choice.together, list(needed))
-
-    def more_memory(position: int, now: float) -> MoreMemory | None:
-        if now < max(LITTLE * inputs, SHARE * together):
-            return None
-        for factor in FACTORS:
-            budget = int(factor * memory_budget)
-            found = larger(position, budget)
-            if found is not None and (then := gradients(found[1], [position])) <= now / 2:
-                return MoreMemory(budget, found[0], then)
-        return None
-
-    planned = []
-    for layer in layers:
-        position = layer.position
-        alone = gradients(choice.alone[position], [position])
-        planned.append(
-            PlannedLayer(
-                layer.name,
-                layer.shape,
-                layer.neurons,
-                needed[position],
-                choice.ways[position],
-                alone,
-                memory([position], choice.alone[position]),
-                more_memory(position, alone),
-            )
-        )
-    estimate = PROBES * PUSH_WORK * graph.work(list(needed), FEW)
-    estimate += sum((1 + GROUPS) * 2 * graph.work([position], FEW) for position in needed)
-    return Plan(
-        inputs,
-        tuple(planned),
-        together,
-        memory(list(needed), choice.together),
-        memory_budget,
-        inputs * estimate / gradient,
-        seconds_of_a_gradient,
-    )

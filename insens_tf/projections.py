@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from insens_tf import equations
 from insens_tf.chunks import readable_size, slices
 from insens_tf.finiteness import refuse_masks
 from insens_tf.layers import HiddenLayer
@@ -50,18 +51,16 @@ class Projection:
     @cached_property
     def bias(self) -> np.ndarray:
         """b = v - x w, the switched bias, shape (n, k); summed in float64."""
-        inputs = self.x.reshape(len(self.x), -1).astype(np.float64)
-        product = np.einsum("nd,nkd->nk", inputs, self._flat_weights(np.float64))
-        return (self.activity - product).astype(self.activity.dtype)
+        inputs = self.x.reshape(len(self.x), -1)
+        return equations.switched_bias(inputs, self.activity, self._flat_weights)
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """c = x - v w / (w w), the nearest root point (Eq. 4), shape (n, k, *input_shape).
+        """c = x - v w / (w w), the nearest root point (Eq. 4 and 6), shape (n, k, *input_shape).
 
         NaN for a neuron whose switched weights are all 0: it has no root, or every point is one.
         """
-        centre = self.x[:, np.newaxis] - self._scale * self.weights
-        return centre.astype(self.weights.dtype)
+        return equations.centre(self.x[:, np.newaxis], self.weights, self._root_factor)
 
     @cached_property
     def contribution(self) -> np.ndarray:
@@ -69,8 +68,7 @@ class Projection:
 
         Its sum over the input is v. NaN where the centre is.
         """
-        squares = np.square(self.weights, dtype=np.float64)
-        return (self._scale * squares).astype(self.weights.dtype)
+        return equations.contribution(self.weights, self._root_factor)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -82,18 +80,14 @@ class Projection:
         )
 
     @cached_property
-    def _scale(self) -> np.ndarray:
+    def _root_factor(self) -> np.ndarray:
         """v / (w w), float64, NaN where w = 0; shape (n, k, 1, ...) to go with the weights."""
-        weights = self._flat_weights(np.float64)
-        norms = np.einsum("nkd,nkd->nk", weights, weights)
-        # Squares of the smallest numbers vanish; their neurons still have weights.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = self.activity / norms
-        scale = np.where(weights.any(axis=-1), scale, np.nan)
-        return scale.reshape(*scale.shape, *(1,) * (self.x.ndim - 1))
+        factor = equations.root_factor(self.activity, self._flat_weights)
+        return factor.reshape(*factor.shape, *(1,) * (self.x.ndim - 1))
 
-    def _flat_weights(self, dtype: type) -> np.ndarray:
-        return self.weights.reshape(*self.weights.shape[:2], -1).astype(dtype)
+    @property
+    def _flat_weights(self) -> np.ndarray:
+        return self.weights.reshape(*self.weights.shape[:2], -1)
 
 
 def chosen_neurons(layer: HiddenLayer, neurons: Any) -> np.ndarray:

@@ -17,7 +17,7 @@ from tensorflow import keras
 
 import insens_tf
 from insens_tf import SwitchedNetwork
-from insens_tf.network import KEPT, KEPT_A_LAYER
+from insens_tf.read_network import KEPT, KEPT_A_LAYER
 from tests.architectures import build, images
 
 

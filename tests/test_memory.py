@@ -13,6 +13,7 @@ from tensorflow import keras
 import insens_tf
 import insens_tf.network
 import insens_tf.plan
+import insens_tf.planning
 from insens_tf import memory
 from insens_tf.row_norms import WAYS, choose
 from insens_tf.row_norms.crop_sizes import crop_sizes
@@ -86,7 +87,7 @@ def test_a_real_layer_of_224_pixels_is_practical_within_the_default_budget(
 def test_a_little_more_memory_is_taken_before_far_more_work(vgg: keras.Model) -> None:
     graph = insens_tf.SwitchedNetwork(vgg)._graph
     network = insens_tf.SwitchedNetwork(vgg)
-    position = network._found.find("block2_conv2").position
+    position = network.layer("block2_conv2").position
     needed = {position: graph.operations[position].size / 2}
     costs = {
         name: cost
@@ -123,7 +124,7 @@ def test_the_plan_says_what_more_memory_would_bring(vgg: keras.Model) -> None:
 
 def test_hours_are_told_of_before_they_begin(case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
     this = case("2CONV", 0)
-    monkeypatch.setattr(insens_tf.network, "MANY_GRADIENTS", 1.0)
+    monkeypatch.setattr(insens_tf.planning, "MANY_GRADIENTS", 1.0)
     monkeypatch.setattr(insens_tf.plan, "MANY_GRADIENTS", 1.0)
     network = insens_tf.SwitchedNetwork(this.model)
     with pytest.warns(RuntimeWarning, match=r"as long as [\d,]+ gradients of the network"):

@@ -210,7 +210,7 @@ class SwitchedAnalyzer(AnalyzerBase):
         """
         if not self._model_check_done:
             self._do_model_checks()
-        return self.network._checked_inputs(self._unwrapped(X), "X")
+        return self.network.input_spec.check(self._unwrapped(X), "X")
 
     def _unwrapped(self, X: Any) -> Any:
         """Return the array in a list of one, and anything else as it is."""
@@ -224,8 +224,7 @@ class SwitchedAnalyzer(AnalyzerBase):
 
         With `output`, the output layer may be meant too. Raises ValueError if there is none such.
         """
-        found, single = self.network._chosen(layer, output=output)
-        return found[0] if single else found
+        return self.network.layer(layer, output=output)
 
 
 def _registered(class_name: str, base: type) -> Any:

@@ -12,7 +12,8 @@ from insens_tf.activation_frequency import ActivationFrequency
 from insens_tf.analyzer.base import NEURON_SELECTION_MODES, SwitchedAnalyzer, checked_choice
 from insens_tf.analyzer.registry import register
 from insens_tf.errors import NoHiddenLayerError
-from insens_tf.insens import SENSITIVITIES, STATES, checked_frequency
+from insens_tf.frequency_check import checked_frequency
+from insens_tf.insens import SENSITIVITIES, STATES
 from insens_tf.layers import HiddenLayer
 
 __all__ = ["InsensAnalyzer", "UnfittedWarning"]

@@ -1,0 +1,249 @@
+"""A model that was read and stays read: its layers, its inputs, and what every call begins with."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+import tensorflow as tf
+
+from insens_tf import memory
+from insens_tf.bounded_cache import BoundedCache
+from insens_tf.chunks import at_a_time
+from insens_tf.errors import UnreadableModelError
+from insens_tf.execution import check_that_arrays_can_be_had
+from insens_tf.finiteness import FiniteWeights, is_finite, too_large
+from insens_tf.first_use import FirstUse
+from insens_tf.input_spec import InputSpec
+from insens_tf.layers import HiddenLayer, Layers
+from insens_tf.reading import Reading, read
+from insens_tf.reading.changes import Holdings
+from insens_tf.report import Report, proof, random_inputs, reported_layers
+
+__all__ = ["ReadNetwork"]
+
+# How many compiled functions and choices are kept: enough for every layer by itself, asked for in
+# turn in every way there is, and for some combinations of layers.
+KEPT = 16
+KEPT_A_LAYER = 8
+
+
+class ReadNetwork:
+    """What a Keras model was read as, and is read as again where it changes.
+
+    Parameters
+    ----------
+    model : Keras model
+    memory_budget : int
+    smooth_activations : {None, "ratio"}
+    prove : bool
+        All as `SwitchedNetwork` has them.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        memory_budget: int = 512 * 2**20,
+        smooth_activations: str | None = None,
+        prove: bool = True,
+    ) -> None:
+        if not isinstance(memory_budget, (int, np.integer)) or memory_budget < 2**20:
+            raise ValueError(
+                f"memory_budget={memory_budget!r}: expected a number of bytes, at least 2**20"
+            )
+        if smooth_activations is not None:
+            one_of("smooth_activations", smooth_activations, ("ratio",))
+        check_that_arrays_can_be_had(model)
+        self.model = model
+        self.smooth_activations = smooth_activations
+        self.memory_budget = int(memory_budget)
+        self._prove_first_use = prove
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._take(read(model, smooth_activations))
+        self.layers = self._found.hidden
+        self.outputs = self._found.outputs
+        self.input_shape = self._graph.input_shape
+        self.dtype = np.dtype(self._graph.dtype.as_numpy_dtype)
+        self.input_spec = InputSpec(
+            self.input_shape, self.dtype, tf.as_dtype(model.inputs[0].dtype)
+        )
+
+    def _take(self, reading: Reading) -> None:
+        """Compute with what was read from now on; what was compiled is of what was read before."""
+        self._reading = reading
+        self._graph = reading.graph
+        self._found = Layers(reading)
+        self._finite_weights = FiniteWeights(reading.graph)
+        self._first_use = (
+            FirstUse(self.model, reading, self.memory_budget) if self._prove_first_use else None
+        )
+        self._holdings = Holdings(self.model, reading.parts.values())
+        self._compiled = BoundedCache(KEPT + KEPT_A_LAYER * len(self._found.hidden))
+
+    def _read_what_changed(self) -> None:
+        """Read the model again where a layer holds something else than a variable's new value.
+
+        Raises
+        ------
+        UnreadableModelError
+            If it cannot be read any more, or is another network now.
+        RuntimeError
+            If the call comes from where TensorFlow builds a graph, or from a forked process.
+        """
+        check_that_arrays_can_be_had(self.model)
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "this SwitchedNetwork was built before the process was forked, and TensorFlow's "
+                "functions never return in such a copy of a process; start processes by "
+                "multiprocessing.get_context('spawn'), to which a SwitchedNetwork can be passed"
+            )
+        with self._lock:
+            if self._holdings.are_the_same():
+                return
+            reading = read(self.model, self.smooth_activations)
+            found = Layers(reading)
+            now = found.hidden, found.outputs, reading.graph.input_shape, reading.graph.dtype
+            if now != (self.layers, self.outputs, self.input_shape, self._graph.dtype):
+                raise UnreadableModelError(
+                    f"model {self.model.name!r}: expected the layers that it had when it was read, "
+                    f"{_names(self.layers + self.outputs)}, found {_names(found.hidden)} and "
+                    f"output {_names(found.outputs)}; build another SwitchedNetwork of it."
+                )
+            self._take(reading)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, also in another process, is read from (a copy of) the model and compiles anew.
+        settings = {
+            "memory_budget": self.memory_budget,
+            "smooth_activations": self.smooth_activations,
+            "prove": self._prove_first_use,
+        }
+        return _rebuilt, (type(self), self.model, settings)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(f"{layer.name}{layer.shape}" for layer in self.layers)
+        outputs = ", ".join(f"{output.name}{output.shape}" for output in self.outputs)
+        return f"SwitchedNetwork(input {self.input_shape}; hidden {layers}; output {outputs})"
+
+    def report(self, x: Any = None) -> Report:
+        """Return what each layer was read as, and the proof that the whole is the model.
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape), optional
+            Inputs on which to hold the model against the switched network, besides random ones.
+
+        Returns
+        -------
+        Report
+            Prints as a table.
+
+        Raises
+        ------
+        ValueError
+            If x is not finite or of another shape.
+        """
+        self._read_what_changed()
+        samples = {"random": random_inputs(self._graph, self.input_spec.model_dtype)}
+        if x is not None:
+            samples["given"] = self.input_spec.check(x)
+        self._finite_weights.check()
+        of_an_input = memory.evaluation(self._graph, self._reading.results)
+        size = at_a_time(self._graph, self._reading.results, self.memory_budget, of_an_input)
+        proofs = (
+            proof(self.model, self._reading, one, name, size) for name, one in samples.items()
+        )
+        return Report(self.model.name, reported_layers(self._reading), tuple(proofs))
+
+    @property
+    def output(self) -> HiddenLayer:
+        """The output layer of a network that has one.
+
+        Raises
+        ------
+        ValueError
+            If it has several; the message names them.
+        """
+        if len(self.outputs) > 1:
+            names = ", ".join(f"{one.name!r} {one.shape}" for one in self.outputs)
+            raise ValueError(
+                f"this network has {len(self.outputs)} outputs, {names}; name one of them as the "
+                "layer, or take it from network.outputs"
+            )
+        return self.outputs[0]
+
+    @overload
+    def layer(
+        self, layer: list[Any] | tuple[Any, ...], *, output: bool = True
+    ) -> list[HiddenLayer]: ...
+
+    @overload
+    def layer(self, layer: Any, *, output: bool = True) -> HiddenLayer: ...
+
+    def layer(self, layer: Any, *, output: bool = True) -> HiddenLayer | list[HiddenLayer]:
+        """Return the layer that is meant, as every method here understands it.
+
+        Parameters
+        ----------
+        layer : str, int, HiddenLayer, Keras layer, or list of them
+            A name, an index into `layers`, one of them, or a layer of the Keras model: of a
+            convolution, its normalisation and the ReLU layer after these, any.
+        output : bool
+            Whether an output layer may be meant too.
+
+        Returns
+        -------
+        HiddenLayer, or list of them for a list
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, with those there are; or if one is there twice.
+        """
+        self._read_what_changed()
+        layers, single = self._found.choose(layer, output=output)
+        return layers[0] if single else layers
+
+    def _checked(
+        self, layer: Any, x: Any, *, output: bool = False
+    ) -> tuple[list[HiddenLayer], bool, np.ndarray]:
+        """Return the layers that are meant, whether one was asked for, and the inputs.
+
+        After what every call begins with: the model is read again if it has changed, and held
+        against what is read.
+        """
+        self._read_what_changed()
+        layers, single = self._found.choose(layer, output=output)
+        inputs = self.input_spec.check(x)
+        self._prove(inputs, self._finite_weights.check())
+        return layers, single, inputs
+
+    def _prove(self, inputs: np.ndarray, weights: np.ndarray) -> None:
+        if self._first_use is not None:
+            self._first_use(inputs, weights)
+
+    def _check_finite(self, layer: HiddenLayer, *results: np.ndarray) -> None:
+        if not all(is_finite(values) for values in results):
+            raise self._too_large(layer)
+
+    def _too_large(self, layer: HiddenLayer) -> ValueError:
+        return too_large(layer.name, self.dtype)
+
+
+def _names(layers: Sequence[HiddenLayer]) -> str:
+    return ", ".join(f"{layer.name!r} {layer.shape}" for layer in layers)
+
+
+def _rebuilt(kind: type[ReadNetwork], model: Any, settings: dict[str, Any]) -> ReadNetwork:
+    return kind(model, **settings)
+
+
+def one_of(argument: str, value: Any, expected: Sequence[str] | Any) -> None:
+    if not isinstance(value, str) or value not in expected:
+        names = ", ".join(repr(name) for name in expected)
+        raise ValueError(f"{argument}={value!r}: expected one of {names}")

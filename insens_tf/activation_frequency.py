@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from insens_tf.execution import Compiled, cardinality, elements
 from insens_tf.files import read_npz, whole_file
@@ -19,7 +20,7 @@ from insens_tf.layers import HiddenLayer
 __all__ = ["ActivationFrequency", "ActiveNeuronCounter", "batches_of"]
 
 
-class ActivationFrequency(Mapping[str, np.ndarray]):
+class ActivationFrequency(Mapping[str, NDArray[np.float64]]):
     """m_i / N of every neuron: in what share of the samples it is active (v > 0).
 
     A mapping from a layer's name to a float64 array of the layer's shape, in 0..1.
@@ -42,7 +43,7 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
 
     def __init__(
         self,
-        counts: Mapping[str, np.ndarray],
+        counts: Mapping[str, NDArray[np.integer[Any]]],
         samples: int,
         largest_input: float | None = None,
     ) -> None:
@@ -58,7 +59,7 @@ class ActivationFrequency(Mapping[str, np.ndarray]):
                     f"{count.min()}..{count.max()}"
                 )
 
-    def __getitem__(self, layer: str) -> np.ndarray:
+    def __getitem__(self, layer: str) -> NDArray[np.float64]:
         return self.counts[layer] / self.samples
 
     def __iter__(self) -> Iterator[str]:
@@ -144,7 +145,7 @@ class ActiveNeuronCounter:
         )
 
     def __call__(
-        self, batches: Iterable[np.ndarray], no_number: Callable[[HiddenLayer], Exception]
+        self, batches: Iterable[NDArray[Any]], no_number: Callable[[HiddenLayer], Exception]
     ) -> ActivationFrequency:
         """Return the frequency over `batches`, each (n, *input_shape).
 
@@ -242,7 +243,7 @@ def _inputs_of(batches: Iterable[Any], steps: int | None) -> Iterator[Any]:
             yield batch
 
 
-def _one_array(data: Any) -> np.ndarray:
+def _one_array(data: Any) -> NDArray[Any]:
     """Return the array (n, *input_shape) that a user gave, or a list of its inputs."""
     refuse_masks("data", data)
     way_out = "pass x_train without its labels; batches of several sizes come from a generator"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from insens_tf.argument_types import LayerLike
 from insens_tf.graph import Graph
+from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.operations import (
     ChannelScaling,
     Convolution,
@@ -29,37 +29,6 @@ WEIGHTED_SUMS = (
     Matrix,
     TransposedConvolution,
 )
-
-
-@dataclass(frozen=True)
-class HiddenLayer:
-    """A layer of neurons whose activity a ReLU (or its kin) gates; or an output layer.
-
-    Attributes
-    ----------
-    index : int or None
-        Its place among the network's hidden layers; None for an output layer.
-    name : str
-        The Keras layer that computes the activity.
-    shape : tuple of int
-        The shape of its activity for one input.
-    position : int
-        Where its activity is in the network's graph.
-    aliases : tuple of str
-        Other Keras layers that mean this one: a ReLU layer of its own, a softmax, the convolution
-        or dense layer that a normalisation is of.
-    """
-
-    index: int | None
-    name: str
-    shape: tuple[int, ...]
-    position: int
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def neurons(self) -> int:
-        """The number of neurons."""
-        return int(np.prod(self.shape))
 
 
 class Layers:
@@ -123,7 +92,7 @@ class Layers:
         known = self.keras_layers.get(name)
         return repr(name) if known is None else f"{type(known).__name__} {name!r}"
 
-    def find(self, layer: Any, *, output: bool = False) -> HiddenLayer:
+    def find(self, layer: LayerLike, *, output: bool = False) -> HiddenLayer:
         """Return the layer that is meant.
 
         Parameters

@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from insens_tf import equations
+from insens_tf.argument_types import Neurons
 from insens_tf.chunks import readable_size, slices
 from insens_tf.finiteness import refuse_masks
 from insens_tf.layers import HiddenLayer
@@ -42,20 +44,20 @@ class Projection:
     """
 
     layer: HiddenLayer
-    neurons: np.ndarray
-    x: np.ndarray
+    neurons: NDArray[np.int64]
+    x: NDArray[Any]
     rows: slice
-    activity: np.ndarray
-    weights: np.ndarray
+    activity: NDArray[Any]
+    weights: NDArray[Any]
 
     @cached_property
-    def bias(self) -> np.ndarray:
+    def bias(self) -> NDArray[Any]:
         """b = v - x w, the switched bias, shape (n, k); summed in float64."""
         inputs = self.x.reshape(len(self.x), -1)
         return equations.switched_bias(inputs, self.activity, self._flat_weights)
 
     @cached_property
-    def centre(self) -> np.ndarray:
+    def centre(self) -> NDArray[Any]:
         """c = x - v w / (w w), the nearest root point (Eq. 4 and 6), shape (n, k, *input_shape).
 
         NaN for a neuron whose switched weights are all 0: it has no root, or every point is one.
@@ -63,7 +65,7 @@ class Projection:
         return equations.centre(self.x[:, np.newaxis], self.weights, self._root_factor)
 
     @cached_property
-    def contribution(self) -> np.ndarray:
+    def contribution(self) -> NDArray[Any]:
         """(x_j - c_j) w_j of each input component j (Eq. 5), shape (n, k, *input_shape).
 
         Its sum over the input is v. NaN where the centre is.
@@ -80,17 +82,17 @@ class Projection:
         )
 
     @cached_property
-    def _root_factor(self) -> np.ndarray:
+    def _root_factor(self) -> NDArray[Any]:
         """v / (w w), float64, NaN where w = 0; shape (n, k, 1, ...) to go with the weights."""
         factor = equations.root_factor(self.activity, self._flat_weights)
         return factor.reshape(*factor.shape, *(1,) * (self.x.ndim - 1))
 
     @property
-    def _flat_weights(self) -> np.ndarray:
+    def _flat_weights(self) -> NDArray[Any]:
         return self.weights.reshape(*self.weights.shape[:2], -1)
 
 
-def chosen_neurons(layer: HiddenLayer, neurons: Any) -> np.ndarray:
+def chosen_neurons(layer: HiddenLayer, neurons: Neurons) -> NDArray[np.int64]:
     """Return the flat indices, int64 of shape (k,), of the neurons that are meant.
 
     Parameters
@@ -148,8 +150,8 @@ def chosen_neurons(layer: HiddenLayer, neurons: Any) -> np.ndarray:
 def project(
     weights: SwitchedWeights,
     layer: HiddenLayer,
-    x: np.ndarray,
-    neurons: np.ndarray,
+    x: NDArray[Any],
+    neurons: NDArray[np.int64],
     memory_budget: int,
 ) -> Projection:
     """Return the projections of `neurons` (flat indices) for x, if they fit the budget.
@@ -174,8 +176,8 @@ def project(
 def iterate_projections(
     weights: SwitchedWeights,
     layer: HiddenLayer,
-    x: np.ndarray,
-    neurons: np.ndarray,
+    x: NDArray[Any],
+    neurons: NDArray[np.int64],
     memory_budget: int,
 ) -> Iterator[Projection]:
     """Yield the projections of `neurons` (flat indices) for x, each chunk within the budget."""
@@ -187,7 +189,11 @@ def iterate_projections(
 
 
 def _projected(
-    weights: SwitchedWeights, layer: HiddenLayer, x: np.ndarray, rows: slice, neurons: np.ndarray
+    weights: SwitchedWeights,
+    layer: HiddenLayer,
+    x: NDArray[Any],
+    rows: slice,
+    neurons: NDArray[np.int64],
 ) -> Projection:
     part = x[rows]
     activity, switched = weights(part, neurons)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tabulate import tabulate
 
 from insens_tf.chunks import slices
@@ -232,7 +233,7 @@ def _rule(role: str, layer: HiddenLayer | None, graph: Graph) -> str:
     return "exact"
 
 
-def proof(model: Any, reading: Reading, x: np.ndarray, inputs: str, at_a_time: int) -> Proof:
+def proof(model: Any, reading: Reading, x: NDArray[Any], inputs: str, at_a_time: int) -> Proof:
     """Hold a model against the network that it was read as.
 
     Parameters
@@ -259,7 +260,7 @@ def proof(model: Any, reading: Reading, x: np.ndarray, inputs: str, at_a_time: i
     return Proof(inputs, len(x), max(differences), max(values))
 
 
-def values_of(model: Any, x: np.ndarray) -> list[np.ndarray]:
+def values_of(model: Any, x: NDArray[Any]) -> list[NDArray[Any]]:
     """Return what a model itself gives for inputs, an array an output.
 
     Of a model for a fixed number of inputs as well.
@@ -272,7 +273,7 @@ def values_of(model: Any, x: np.ndarray) -> list[np.ndarray]:
     return [np.concatenate(one)[: len(x)] for one in zip(*parts)]
 
 
-def random_inputs(graph: Graph, dtype: tf.DType) -> np.ndarray:
+def random_inputs(graph: Graph, dtype: tf.DType) -> NDArray[Any]:
     """Return inputs as images have them, in 0..1, and as many normal ones; always the same.
 
     Of a model that takes whole numbers, from 0 to 255 or to the largest of their dtype.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
+from numpy.typing import NDArray
 
 from insens_tf.analyzer.saved import read_state, write_state
+from insens_tf.argument_types import LayerLike, Neurons
 from insens_tf.innvestigate_contract import AnalyzerBase, NotAnalyzeableModelException, classes
 from insens_tf.keras_versions import model_from_json
 from insens_tf.layers import HiddenLayer
@@ -79,7 +80,7 @@ class SwitchedAnalyzer(AnalyzerBase):
         )
 
     @abstractmethod
-    def analyze(self, X: Any, neuron_selection: Any = None) -> Any:
+    def analyze(self, X: Any, neuron_selection: Neurons = None) -> Any:
         """Return the map of each input.
 
         Parameters
@@ -203,7 +204,7 @@ class SwitchedAnalyzer(AnalyzerBase):
                 warnings.warn(message, UserWarning, stacklevel=4)
         self._model_check_done = True
 
-    def _inputs(self, X: Any) -> np.ndarray:
+    def _inputs(self, X: Any) -> NDArray[Any]:
         """Return what `analyze` was given as one array (n, *input_shape), checked.
 
         X is such an array or, as Keras has it, a list of one: the model's inputs.
@@ -219,7 +220,9 @@ class SwitchedAnalyzer(AnalyzerBase):
             return X[0]
         return X
 
-    def _layers(self, layer: Any, *, output: bool) -> HiddenLayer | list[HiddenLayer]:
+    def _layers(
+        self, layer: LayerLike | Sequence[LayerLike], *, output: bool
+    ) -> HiddenLayer | list[HiddenLayer]:
         """Return the layer that is meant, or the layers where it is a list.
 
         With `output`, the output layer may be meant too. Raises ValueError if there is none such.

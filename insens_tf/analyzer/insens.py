@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from insens_tf.activation_frequency import ActivationFrequency
 from insens_tf.analyzer.base import NEURON_SELECTION_MODES, SwitchedAnalyzer, checked_choice
 from insens_tf.analyzer.registry import register
+from insens_tf.argument_types import FrequencyLike, LayerLike, Neurons
 from insens_tf.errors import NoHiddenLayerError
 from insens_tf.frequency_check import checked_frequency
 from insens_tf.insens import SENSITIVITIES, STATES
@@ -72,14 +73,14 @@ class InsensAnalyzer(SwitchedAnalyzer):
         If an argument is out of range, or there is no such hidden layer.
     """
 
-    frequency_: Mapping[str, np.ndarray] | None
+    frequency_: Mapping[str, NDArray[Any]] | None
 
     def __init__(
         self,
         model: Any,
         *,
-        layer: Any = None,
-        frequency: Any = None,
+        layer: LayerLike | Sequence[LayerLike] | None = None,
+        frequency: FrequencyLike = None,
         state: str = "inactive",
         sensitivity: str = "centre",
         neuron_selection_mode: str = "all",
@@ -150,7 +151,9 @@ class InsensAnalyzer(SwitchedAnalyzer):
         )
         return self
 
-    def analyze(self, X: Any, neuron_selection: Any = None) -> np.ndarray | dict[str, np.ndarray]:
+    def analyze(
+        self, X: Any, neuron_selection: Neurons = None
+    ) -> NDArray[Any] | dict[str, NDArray[Any]]:
         """Return Insens of each input.
 
         Parameters
@@ -201,7 +204,7 @@ class InsensAnalyzer(SwitchedAnalyzer):
     def _analysed(self) -> list[HiddenLayer]:
         return self.layer if isinstance(self.layer, list) else [self.layer]
 
-    def _checked_frequency(self, frequency: Any) -> Mapping[str, np.ndarray] | None:
+    def _checked_frequency(self, frequency: FrequencyLike) -> Mapping[str, NDArray[Any]] | None:
         if frequency is None:
             return None
         single = not isinstance(self.layer, list)

@@ -7,9 +7,11 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from insens_tf.analyzer.base import SwitchedAnalyzer
 from insens_tf.analyzer.registry import register
+from insens_tf.argument_types import LayerLike, Neurons
 from insens_tf.layers import HiddenLayer
 from insens_tf.projections import Projection, chosen_neurons
 
@@ -64,7 +66,7 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
         self,
         model: Any,
         *,
-        layer: Any = None,
+        layer: LayerLike | None = None,
         neuron_selection_mode: str = "max_activation",
         memory_budget: int = 512 * 2**20,
         smooth_activations: str | None = None,
@@ -85,10 +87,10 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
         self.layer = found
 
     @abstractmethod
-    def _map(self, projection: Projection) -> np.ndarray:
+    def _map(self, projection: Projection) -> NDArray[Any]:
         """Return the maps of a projection's neurons, (n, k, *input_shape)."""
 
-    def analyze(self, X: Any, neuron_selection: Any = None) -> np.ndarray:
+    def analyze(self, X: Any, neuron_selection: Neurons = None) -> NDArray[Any]:
         """Return the map of a neuron for each input.
 
         Parameters
@@ -147,7 +149,7 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
     def _get_state(self) -> dict[str, Any]:
         return {**super()._get_state(), "layer": self.layer.name}
 
-    def _one_for_each(self, selection: Any, inputs: int) -> np.ndarray:
+    def _one_for_each(self, selection: Neurons, inputs: int) -> NDArray[np.int64]:
         """Return a flat index for each input from what a user selected."""
         if len(self.layer.shape) == 1:
             # Neurons in a row have one index each: a tuple, or a column, are several of them.
@@ -165,7 +167,7 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
             )
         return np.broadcast_to(neurons, inputs)
 
-    def _warn_of_undefined(self, maps: np.ndarray) -> None:
+    def _warn_of_undefined(self, maps: NDArray[Any]) -> None:
         undefined = np.flatnonzero(np.isnan(maps).reshape(len(maps), -1).any(axis=1))
         if undefined.size:
             warnings.warn(
@@ -185,7 +187,7 @@ class SwitchedWeightsAnalyzer(ProjectionAnalyzer):
     `ProjectionAnalyzer`.
     """
 
-    def _map(self, projection: Projection) -> np.ndarray:
+    def _map(self, projection: Projection) -> NDArray[Any]:
         return projection.weights
 
 
@@ -197,7 +199,7 @@ class SwitchedCentreAnalyzer(ProjectionAnalyzer):
     `ProjectionAnalyzer`.
     """
 
-    def _map(self, projection: Projection) -> np.ndarray:
+    def _map(self, projection: Projection) -> NDArray[Any]:
         return projection.centre
 
 
@@ -209,5 +211,5 @@ class SwitchedContributionAnalyzer(ProjectionAnalyzer):
     `ProjectionAnalyzer`.
     """
 
-    def _map(self, projection: Projection) -> np.ndarray:
+    def _map(self, projection: Projection) -> NDArray[Any]:
         return projection.contribution

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from insens_tf.files import UnusableFileError, one_line, read_npz, refuse_code, whole_file
 
@@ -36,7 +37,7 @@ def write_state(path: str | os.PathLike[str], class_name: str, state: Mapping[st
     UnusableFileError
         If the file cannot be written there.
     """
-    arrays: list[np.ndarray] = []
+    arrays: list[NDArray[Any]] = []
     structure = _without_arrays(state, arrays, "state")
     with whole_file(path) as partial, partial.open("wb") as file:
         np.savez(
@@ -84,7 +85,7 @@ def read_state(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     return class_name, state
 
 
-def _without_arrays(value: Any, arrays: list[np.ndarray], where: str) -> Any:
+def _without_arrays(value: Any, arrays: list[NDArray[Any]], where: str) -> Any:
     """Return `value` as JSON takes it; arrays are appended to `arrays` and become their number.
 
     Lists, mappings and arrays become a mapping of one entry, which says what they are.
@@ -111,7 +112,7 @@ def _without_arrays(value: Any, arrays: list[np.ndarray], where: str) -> Any:
     )
 
 
-def _with_arrays(value: Any, contents: Mapping[str, np.ndarray]) -> Any:
+def _with_arrays(value: Any, contents: Mapping[str, NDArray[Any]]) -> Any:
     if not isinstance(value, dict):
         return value
     ((kind, content),) = value.items()

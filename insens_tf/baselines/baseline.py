@@ -11,6 +11,7 @@ import innvestigate
 import numpy as np
 from innvestigate import NotAnalyzeableModelException
 from innvestigate.analyzer import AugmentReduceBase, DeepTaylor, IntegratedGradients
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from insens_tf.baselines import checks
@@ -254,7 +255,7 @@ class Baseline:
         return drawn
 
     def _analyze_batch(
-        self, inputs: list[np.ndarray], neurons: np.ndarray | None, rows: slice, source: int
+        self, inputs: list[NDArray[Any]], neurons: NDArray[Any] | None, rows: slice, source: int
     ) -> _Batch:
         run = self._private.session.run
         feed: dict[Any, Any] = {
@@ -301,11 +302,11 @@ class _Batch(NamedTuple):
     the reference): one value for each of the batch, or one for each output in mode "all".
     """
 
-    maps: list[np.ndarray]
-    explained: np.ndarray | None
+    maps: list[NDArray[Any]]
+    explained: NDArray[Any] | None
 
 
-def _by_input(array: np.ndarray | None) -> np.ndarray:
+def _by_input(array: NDArray[Any] | None) -> NDArray[Any]:
     """Return a row for each input."""
     assert array is not None
     return array.reshape(len(array), -1)

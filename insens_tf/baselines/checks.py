@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from innvestigate import NotAnalyzeableModelException
+from numpy.typing import NDArray
 
 __all__ = [
     "NamedModelChecks",
@@ -66,7 +67,7 @@ def count(argument: str, value: Any) -> int:
     return int(value)
 
 
-def checked_inputs(X: Any, placeholders: Sequence[Any]) -> list[np.ndarray]:
+def checked_inputs(X: Any, placeholders: Sequence[Any]) -> list[NDArray[Any]]:
     """Return one array for each of the model's inputs, of the placeholders' types."""
     several = len(placeholders) > 1
     if several and not (isinstance(X, (list, tuple)) and len(X) == len(placeholders)):
@@ -81,7 +82,7 @@ def checked_inputs(X: Any, placeholders: Sequence[Any]) -> list[np.ndarray]:
     return arrays
 
 
-def _checked_input(X: Any, placeholder: Any) -> np.ndarray:
+def _checked_input(X: Any, placeholder: Any) -> NDArray[Any]:
     expected = f"expected numbers of shape {_shape_text(placeholder)}"
     try:
         array = np.asarray(X, placeholder.dtype.as_numpy_dtype)
@@ -101,7 +102,7 @@ def _checked_input(X: Any, placeholder: Any) -> np.ndarray:
     return array
 
 
-def checked_references(references: Any, placeholders: Sequence[Any]) -> list[np.ndarray]:
+def checked_references(references: Any, placeholders: Sequence[Any]) -> list[NDArray[Any]]:
     """Return integrated gradients' reference of each input, as a batch of one."""
     several = isinstance(references, list)
     found = []
@@ -120,7 +121,7 @@ def checked_references(references: Any, placeholders: Sequence[Any]) -> list[np.
 
 def checked_neurons(
     neuron_selection: Any, mode: str, inputs: int, outputs: int | None
-) -> np.ndarray | None:
+) -> NDArray[Any] | None:
     """Return the output neuron of each input in mode "index", None in the others."""
     if mode != "index":
         if neuron_selection is not None:

@@ -15,9 +15,9 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 from innvestigate import NotAnalyzeableModelException
+from numpy.typing import NDArray
 from tensorflow import keras
 
 __all__ = ["CopiedModel", "Recipe"]
@@ -94,7 +94,7 @@ class Recipe:
             variables += _corresponding_variables(layer, copies[layer]) if layer in copies else []
         return CopiedModel(keras.Model(inputs, output, name=self.model.name), copies, variables)
 
-    def weights(self) -> list[np.ndarray]:
+    def weights(self) -> list[NDArray[Any]]:
         """Return the weights that the user's model has now."""
         return keras.backend.batch_get_value(
             [variable for layer in self._names for variable in layer.weights]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from innvestigate.analyzer import Random, SmoothGrad
+from numpy.typing import NDArray
 
 __all__ = ["Noise"]
 
@@ -56,7 +57,7 @@ class Noise:
 
     def draw(
         self, source: int, positions: Iterable[int], shapes: Sequence[tuple[int, ...]]
-    ) -> list[np.ndarray]:
+    ) -> list[NDArray[Any]]:
         """Draw noise for the inputs at these positions: an array for each of their shapes."""
         generators = [np.random.default_rng([source, position]) for position in positions]
         return [

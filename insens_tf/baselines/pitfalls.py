@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["warn_of_empty_maps", "warn_of_gaps"]
 
@@ -18,7 +20,9 @@ SHOWN = 5
 """How many positions a warning names."""
 
 
-def warn_of_empty_maps(name: str, maps: np.ndarray, outputs: np.ndarray, stack_level: int) -> None:
+def warn_of_empty_maps(
+    name: str, maps: NDArray[Any], outputs: NDArray[Any], stack_level: int
+) -> None:
     """Warn if maps of deep Taylor are empty, and say why.
 
     It decomposes positive outputs only, over the positive parts of each sum without its bias.
@@ -42,7 +46,7 @@ def warn_of_empty_maps(name: str, maps: np.ndarray, outputs: np.ndarray, stack_l
         )
 
 
-def warn_of_gaps(name: str, maps: np.ndarray, changes: np.ndarray, stack_level: int) -> None:
+def warn_of_gaps(name: str, maps: NDArray[Any], changes: NDArray[Any], stack_level: int) -> None:
     """Warn if integrated gradients do not add up to the output's change from the reference.
 
     iNNvestigate takes the gradients at 0, 1/steps, ..., 1 - 1/steps of the way, a left Riemann sum
@@ -66,6 +70,6 @@ def warn_of_gaps(name: str, maps: np.ndarray, changes: np.ndarray, stack_level: 
         )
 
 
-def _positions(positions: np.ndarray) -> str:
+def _positions(positions: NDArray[Any]) -> str:
     more = ", ..." if positions.size > SHOWN else ""
     return f"position {', '.join(map(str, positions[:SHOWN]))}{more}"

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tensorflow import keras
 
 __all__ = ["PrivateGraph"]
@@ -85,7 +85,7 @@ class PrivateGraph:
             if variable.handle.op in needed - given
         ]
 
-    def assign(self, variables: Sequence[tf.Variable], values: Sequence[np.ndarray]) -> None:
+    def assign(self, variables: Sequence[tf.Variable], values: Sequence[NDArray[Any]]) -> None:
         """Give the variables values, and those derived from them theirs."""
         initializers = [variable.initializer for variable in variables]
         # An initialiser assigns its second input; fed, no initial value is ever computed.

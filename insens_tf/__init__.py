@@ -77,6 +77,7 @@ wrapt.register_post_import_hook(_register_analyzers, "insens_tf.network")
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
+        # Our analyzers are registered with the network, whichever name is asked for first.
         import_module("insens_tf.network")
         return getattr(import_module(f"insens_tf.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,14 @@ from innvestigate.analyzer import AugmentReduceBase, DeepTaylor, IntegratedGradi
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from insens_tf.baselines import checks
+from insens_tf.baselines.checks import (
+    NamedModelChecks,
+    checked_inputs,
+    checked_neurons,
+    checked_references,
+    count,
+    parameters,
+)
 from insens_tf.baselines.model_copy import CopiedModel, Recipe
 from insens_tf.baselines.noise import Noise
 from insens_tf.baselines.pitfalls import warn_of_empty_maps, warn_of_gaps
@@ -118,7 +125,7 @@ class Baseline:
         with self._private.building():
             self._copy = self._recipe.build()
             self._inputs = self._copy.model.inputs
-            self._references = checks.checked_references(self._references, self._inputs)
+            self._references = checked_references(self._references, self._inputs)
             if any("rule" in key and not isinstance(arguments[key], str) for key in arguments):
                 # Rules of the user's own may read the weights when they are made.
                 self._private.assign(self._copy.variables, weights)
@@ -170,15 +177,15 @@ class Baseline:
             If "deep_taylor" explains an output that is not positive, which gives an empty map, or
             if "integrated_gradients" adds up to something else than the change of the output.
         """
-        inputs = checks.checked_inputs(X, self._inputs)
+        inputs = checked_inputs(X, self._inputs)
         total = len(inputs[0])
-        neurons = checks.checked_neurons(
+        neurons = checked_neurons(
             neuron_selection, self.neuron_selection_mode, total, self._copy.model.output_shape[-1]
         )
         if batch_size is None:
             batch_size = max(1, ROWS_AT_A_TIME // self._variations)
         bar = tqdm(
-            list(slices(total, checks.count("batch_size", batch_size))),
+            list(slices(total, count("batch_size", batch_size))),
             desc=self.name,
             unit="batch",
             delay=PATIENCE_IN_SECONDS,
@@ -220,14 +227,14 @@ class Baseline:
             arguments["rule"] = list(arguments["rule"])
         refusal = f"iNNvestigate's {self.name!r} cannot analyse model {copy.model.name!r}: "
         try:
-            checked = type(kind.__name__, (checks.NamedModelChecks, kind), {})
+            checked = type(kind.__name__, (NamedModelChecks, kind), {})
             analyzer: Any = checked(copy.model, **arguments)
         except NotAnalyzeableModelException as error:
             raise NotAnalyzeableModelException(f"{refusal}{error}") from error
         except TypeError as error:
-            expected = ", ".join(checks.parameters(kind))
+            expected = ", ".join(parameters(kind))
             raise TypeError(f"{self.name!r}: {error}. Its arguments are {expected}.") from error
-        checks.count("steps or augment_by_n", getattr(analyzer, "_augment_by_n", 1))
+        count("steps or augment_by_n", getattr(analyzer, "_augment_by_n", 1))
         try:
             with warnings.catch_warnings():
                 # It warns of how it fuses batch normalisation, which nobody can do anything about.

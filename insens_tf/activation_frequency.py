@@ -21,18 +21,18 @@ __all__ = ["ActivationFrequency", "ActiveNeuronCounter", "batches_of"]
 
 
 class ActivationFrequency(Mapping[str, NDArray[np.float64]]):
-    """m_i / N of every neuron: in what share of the samples it is active (v > 0).
+    """m_i / N of every neuron: the share of samples in which it is active (v > 0).
 
     A mapping from a layer's name to a float64 array of the layer's shape, in 0..1.
 
     Parameters
     ----------
     counts : mapping of str to array of int
-        m_i by layer, each of the layer's shape.
+        m_i by the name of the layer, each of the layer's shape.
     samples : int
         N, at least 1.
     largest_input : float, optional
-        The largest abs of what is in the samples, if that is known.
+        The largest magnitude in the samples, if it is known.
 
     Examples
     --------
@@ -149,8 +149,7 @@ class ActiveNeuronCounter:
     ) -> ActivationFrequency:
         """Return the frequency over `batches`, each (n, *input_shape).
 
-        `no_number` gives the error to raise for a layer whose activity is NaN, neither active nor
-        not.
+        `no_number` makes the error for a layer whose activity is NaN: neither active nor inactive.
         """
         totals = [np.zeros(layer.shape, np.int64) for layer in self._layers]
         samples, largest = 0, 0.0
@@ -168,7 +167,7 @@ class ActiveNeuronCounter:
         return ActivationFrequency(counts, samples, largest)
 
     def _count(self, x: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        """Return how many of x make each neuron active, and whether each layer has numbers only."""
+        """Return how many of x make each neuron active, and whether each layer is free of NaN."""
         values = self._graph.values(x, [layer.position for layer in self._layers])
         counts = [tf.reduce_sum(tf.cast(value > 0, tf.int32), axis=0) for value in values]
         return counts, [tf.logical_not(tf.reduce_any(tf.math.is_nan(value))) for value in values]
@@ -182,9 +181,9 @@ def batches_of(data: Any, batch_size: int, steps: int | None) -> tuple[Iterable[
     data : array, tf.data.Dataset, Keras Sequence or generator
         An array (n, *input_shape), or batches: inputs, or tuples that begin with them.
     batch_size : int
-        For arrays.
+        How many inputs of an array make a batch.
     steps : int, optional
-        How many batches to take; needed where there is no end.
+        How many batches to take; endless data needs it.
 
     Raises
     ------
@@ -238,7 +237,7 @@ def _inputs_of(batches: Iterable[Any], steps: int | None) -> Iterator[Any]:
         if isinstance(batch, Mapping):
             raise _of_names("data: a batch", batch)
         shape = getattr(batch, "shape", None)
-        # A filter or a division can leave a batch of no samples: nothing to count.
+        # Filtered or divided data can have batches without samples.
         if shape is None or not len(shape) or shape[0] != 0:
             yield batch
 

@@ -14,11 +14,11 @@ __all__ = ["NAMED", "SMOOTH", "PiecewiseLinear", "Smooth", "hard_sigmoid", "name
 
 @dataclass(frozen=True)
 class PiecewiseLinear:
-    """f(v) = scale * g(v - threshold) + offset, of which g switches at 0.
+    """f(v) = scale * g(v - threshold) + offset, where g switches at 0.
 
-    What a neuron's activity is, is u = v - threshold: with a threshold of 0 the weighted sum plus
-    bias itself, and else measured from where the function switches. g(u) is negative_slope * u for
-    u <= 0, u + jump above, and of these ceiling + jump from u >= ceiling on.
+    The neuron's activity is u = v - threshold: the weighted sum plus bias, measured from where the
+    function switches. g(u) is negative_slope * u for u <= 0, u + jump for 0 < u < ceiling, and
+    ceiling + jump for u >= ceiling.
     """
 
     negative_slope: Any = 0.0
@@ -34,7 +34,7 @@ def relu(
 ) -> PiecewiseLinear:
     """Return Keras' ReLU: negative_slope * (v - threshold) for v <= threshold, v up to max_value.
 
-    Of a threshold that is not negative.
+    The threshold is at least 0.
     """
     ceiling = None if max_value is None else float(max_value) - threshold
     return PiecewiseLinear(negative_slope, threshold, jump=threshold, ceiling=ceiling)
@@ -57,11 +57,11 @@ NAMED = {
     "relu": relu(),
     "relu6": relu(max_value=6.0),
 }
-"""Activations that have no settings, by the names of functions."""
+"""Piecewise linear activations without settings, by the names of their functions."""
 
 
 def named(function: Any) -> PiecewiseLinear | None:
-    """Return what one of Keras' or TensorFlow's own functions does; None if it is not known."""
+    """Return the activation that a function of Keras or TensorFlow is; None if it is not known."""
     if function.__name__ == "hard_sigmoid":
         package = sys.modules[function.__module__.partition(".")[0]]
         is_keras_2 = package.__version__.startswith("2.")
@@ -75,9 +75,9 @@ class Smooth(NamedTuple):
     Attributes
     ----------
     function : callable
-        Of a tensor of activities.
+        Takes a tensor of activities.
     slope_at_zero : float
-        Its derivative there, from below where the sides differ: at 0 a neuron is inactive.
+        The derivative at 0, from below where the sides differ, as a neuron is inactive at 0.
     """
 
     function: Callable[[tf.Tensor], tf.Tensor]
@@ -98,4 +98,4 @@ SMOOTH = {
     "swish": Smooth(tf.nn.silu, 0.5),
     "tanh": Smooth(tf.tanh, 1.0),
 }
-"""Those of Keras without settings, by the names of functions."""
+"""Smooth activations of Keras without settings, by the names of their functions."""

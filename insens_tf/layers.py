@@ -32,7 +32,7 @@ WEIGHTED_SUMS = (
 
 
 class Layers:
-    """The hidden layers of a network, in order, its output layers, and who is meant by a name."""
+    """The hidden layers of a network, in order, its output layers, and the search for one."""
 
     def __init__(self, reading: Reading) -> None:
         self.keras_layers = reading.keras_layers
@@ -45,7 +45,7 @@ class Layers:
         self.hidden: tuple[HiddenLayer, ...] = ()
         uses: Counter[str] = Counter()
         for position in sorted(gates):
-            # An input that goes straight into a ReLU has no layer before it to be named after.
+            # An input that goes straight into a ReLU has no layer before it that names it.
             name = graph.operations[position].name if position else gates[position][0]
             uses[name] += 1
             unique = name if uses[name] == 1 else f"{name}:{uses[name]}"
@@ -93,15 +93,15 @@ class Layers:
         return repr(name) if known is None else f"{type(known).__name__} {name!r}"
 
     def find(self, layer: LayerLike, *, output: bool = False) -> HiddenLayer:
-        """Return the layer that is meant.
+        """Return the layer that a user means.
 
         Parameters
         ----------
         layer : str, int, HiddenLayer or Keras layer
-            A name, an index into the hidden layers, one of them, or a layer of the Keras model: of
-            a convolution, its normalisation and the ReLU layer after these, any.
+            A name, an index into the hidden layers, one of them, or a layer of the Keras model: a
+            convolution, its normalisation and the ReLU layer after it mean the same layer.
         output : bool
-            Whether an output layer may be meant too.
+            Whether the user may mean an output layer, too.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class Layers:
 
 
 def _normalised(graph: Graph, position: int) -> tuple[str, ...]:
-    """Return the layer whose weighted sums a normalisation at `position` is of, if it is one."""
+    """Return the name of the layer whose weighted sums `position` normalises, if it does."""
     found = position
     while isinstance(graph.operations[found], ChannelScaling):
         (found,) = graph.operations[found].operands

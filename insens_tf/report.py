@@ -1,4 +1,4 @@
-"""What a model was read as: each layer's part in the switched network, and the proof of it."""
+"""What a model was read as: each layer's part in the switched network, and a proof of it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ RANDOM_INPUTS = 8
 
 @dataclass(frozen=True)
 class ReportedLayer:
-    """A layer's, or a function's, part in the switched network.
+    """The part of a layer, or of a function, in the switched network.
 
     Attributes
     ----------
     name : str
-        In a nested model "model name/layer name".
+        "model name/layer name" in a nested model.
     kind : str
         The name of its class.
     part : str
@@ -46,15 +46,15 @@ class ReportedLayer:
         pooling and its kin), "linear", "looked through" (an activation at the output), "nothing"
         (at inference), or "refused".
     shape : tuple of int
-        Of what it gives for one input.
+        The shape of its result for one input.
     index : int or None
-        Of a hidden layer, its place among them.
+        The place of a hidden layer among the hidden layers.
     neurons : int or None
-        How many a hidden or output layer has.
+        The number of neurons of a hidden or output layer.
     receptive_field : tuple of int or None
-        How many positions of the input a neuron of it sees along each spatial axis; None: of all.
+        How many positions of the input a neuron sees along each spatial axis; None: all of them.
     rule : str
-        How it is read: "exact", and what has to be known of it.
+        How it is read: "exact", and what a user has to know about it.
     refusal : str or None
         Why it cannot be read, and the way out.
     """
@@ -72,16 +72,16 @@ class ReportedLayer:
 
 @dataclass(frozen=True)
 class Proof:
-    """The model against the switched network that it was read as, on some inputs.
+    """A comparison, on some inputs, of a model with the switched network that it was read as.
 
     Attributes
     ----------
     inputs : str
-        Which: "random" or "given".
+        "random" or "given".
     count : int
-        How many.
+        The number of inputs.
     largest_difference : float
-        The largest abs(model(x) - what the switched network computes), over all outputs.
+        The largest abs(model(x) - switched network(x)) over all outputs.
     largest_value : float
         The largest abs(model(x)).
     """
@@ -94,7 +94,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Report:
-    """What a model was read as; shows itself as a table.
+    """What a model was read as; it prints as a table.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Report:
     layers : tuple of ReportedLayer
         In the order in which they are applied.
     proofs : tuple of Proof
-        On random inputs and on those that were given; empty where the model cannot be read.
+        On random inputs and on given ones; empty if the model cannot be read.
     """
 
     model: str
@@ -112,7 +112,7 @@ class Report:
 
     @property
     def refused(self) -> tuple[ReportedLayer, ...]:
-        """The layers that cannot be read; none of a model that can."""
+        """The layers that cannot be read; empty if the whole model can."""
         return tuple(layer for layer in self.layers if layer.refusal is not None)
 
     def __str__(self) -> str:
@@ -164,7 +164,7 @@ def reported_layers(reading: Reading) -> tuple[ReportedLayer, ...]:
     neurons = {layer.position: layer for layer in (*found.outputs, *found.hidden)}
     reported = []
     for name, part in reading.parts.items():
-        # A layer that is used twice has neurons of each use.
+        # A layer that is used twice has neurons for each use.
         uses = [neurons[position] for position in own[name] if position in neurons]
         for layer in uses or [None]:  # type: ignore[list-item]
             reported.append(_reported(name, part, own[name], layer, before_outputs, reading))
@@ -198,7 +198,7 @@ def _reported(
         role = "linear"
     field: tuple[int, ...] | None = None
     if positions:
-        # A layer of neurons is seen by where its activity is, not by what a gate makes of it.
+        # The receptive field of neurons is that of their activity, before their gate.
         seen = graph.receptive_field(positions[-1] if layer is None else layer.position)
         if seen.windows is not None:
             lengths = graph.input_shape[:-1]
@@ -234,18 +234,18 @@ def _rule(role: str, layer: HiddenLayer | None, graph: Graph) -> str:
 
 
 def proof(model: Any, reading: Reading, x: NDArray[Any], inputs: str, at_a_time: int) -> Proof:
-    """Hold a model against the network that it was read as.
+    """Compare a model with the network that it was read as.
 
     Parameters
     ----------
     model : Keras model
     reading : Reading
-        Of all of it.
+        Without refusals.
     x : numpy.ndarray, shape (n, *input_shape)
     inputs : str
-        What these are called.
+        What the inputs are called: "random" or "given".
     at_a_time : int
-        How many of them fit in memory.
+        How many inputs fit in memory.
     """
     graph = reading.graph
     image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
@@ -253,7 +253,7 @@ def proof(model: Any, reading: Reading, x: NDArray[Any], inputs: str, at_a_time:
     differences, values = [0.0], [0.0]
     for rows in slices(len(x), at_a_time):
         for own, switched in zip(values_of(model, x[rows]), compiled(x[rows])):
-            # Of mixed precision the model's are of half of it.
+            # A model of mixed precision gives float16.
             own = own.astype(np.float64)
             differences.append(float(np.abs(own - switched).max()))
             values.append(float(np.abs(own).max()))
@@ -261,9 +261,9 @@ def proof(model: Any, reading: Reading, x: NDArray[Any], inputs: str, at_a_time:
 
 
 def values_of(model: Any, x: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return what a model itself gives for inputs, an array an output.
+    """Return what a model itself gives for inputs, one array for each output.
 
-    Of a model for a fixed number of inputs as well.
+    A model for a fixed number of inputs works as well.
     """
     batch = model.inputs[0].shape[0]
     if batch is None:
@@ -274,9 +274,9 @@ def values_of(model: Any, x: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def random_inputs(graph: Graph, dtype: tf.DType) -> NDArray[Any]:
-    """Return inputs as images have them, in 0..1, and as many normal ones; always the same.
+    """Return the same random inputs every time: half uniform in 0..1 as in images, half normal.
 
-    Of a model that takes whole numbers, from 0 to 255 or to the largest of their dtype.
+    A model that takes whole numbers gets them from 0 to 255, or to the largest of their dtype.
     """
     random = np.random.default_rng(0)
     half = (RANDOM_INPUTS // 2, *graph.input_shape)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from insens_tf import equations
 from insens_tf.chunks import slices
@@ -56,13 +57,13 @@ class InsensEstimate:
         What they were drawn from.
     """
 
-    omega: np.ndarray
-    standard_error: np.ndarray
+    omega: NDArray[Any]
+    standard_error: NDArray[Any]
     probes: int
     seed: int
 
     @property
-    def relative_error(self) -> np.ndarray:
+    def relative_error(self) -> NDArray[Any]:
         """The length of standard_error over that of omega, shape (n,), float64; 0 where omega is 0.
 
         What ``norm(omega - exact) / norm(omega)`` is about, of each map.
@@ -124,8 +125,8 @@ class Estimator:
 
     def __call__(
         self,
-        x: np.ndarray,
-        frequencies: Sequence[np.ndarray | None],
+        x: NDArray[Any],
+        frequencies: Sequence[NDArray[Any] | None],
         state: str,
         probes: int,
         seed: int,
@@ -161,12 +162,12 @@ class Estimator:
 
     def _maps_and_errors(
         self,
-        x: np.ndarray,
-        weighted: Sequence[np.ndarray],
+        x: NDArray[Any],
+        weighted: Sequence[NDArray[Any]],
         sizes: Sequence[int],
         seed: int,
         advance: Callable[[float], None],
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Return omega and standard error of each layer, for inputs that fit the budget at once."""
         found = []
         for layer, activity, squares in zip(
@@ -178,8 +179,8 @@ class Estimator:
         return found
 
     def _squares_of_groups(
-        self, x: np.ndarray, sizes: Sequence[int], seed: int, advance: Callable[[float], None]
-    ) -> list[np.ndarray]:
+        self, x: NDArray[Any], sizes: Sequence[int], seed: int, advance: Callable[[float], None]
+    ) -> list[NDArray[Any]]:
         """Return each group's sum of (w z)^2, one array a layer, (groups, n, *layer shape)."""
         squares = [np.zeros((len(sizes), len(x), *layer.shape), x.dtype) for layer in self._layers]
         # Drawn one after another, the probes are the same in chunks of any size.
@@ -196,11 +197,11 @@ class Estimator:
 
 
 def map_and_error(
-    activity: np.ndarray,
-    squares: np.ndarray,
+    activity: NDArray[Any],
+    squares: NDArray[Any],
     sizes: Sequence[int],
-    combine: Callable[[np.ndarray], np.ndarray],
-) -> tuple[np.ndarray, np.ndarray]:
+    combine: Callable[[NDArray[Any]], NDArray[Any]],
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the estimate of Omega (Eq. 8), and its standard error.
 
     Parameters

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from insens_tf.argument_types import FrequencyLike
 from insens_tf.finiteness import refuse_masks
 from insens_tf.layers import HiddenLayer
 
@@ -14,8 +16,8 @@ __all__ = ["checked_frequency"]
 
 
 def checked_frequency(
-    frequency: Any, layers: Sequence[HiddenLayer], *, single: bool
-) -> list[np.ndarray | None]:
+    frequency: FrequencyLike, layers: Sequence[HiddenLayer], *, single: bool
+) -> list[NDArray[Any] | None]:
     """Return m/N of each layer, float64, from what a user gave.
 
     Parameters
@@ -47,7 +49,7 @@ def checked_frequency(
             "frequency: expected a mapping from each layer's name to its array for a list of "
             f"layers, came {type(frequency).__name__}; activation_frequency returns one"
         )
-    checked: list[np.ndarray | None] = []
+    checked: list[NDArray[Any] | None] = []
     for layer, values in zip(layers, given):
         refuse_masks("frequency", values)
         try:

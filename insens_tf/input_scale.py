@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from insens_tf.activation_frequency import ActivationFrequency
 from insens_tf.reading import Reading
@@ -20,7 +21,7 @@ ANOTHER_SCALE = 20
 OF_PICTURES = 1 / 64
 
 
-def warn_of_scale(inputs: np.ndarray, frequency: Any, reading: Reading) -> None:
+def warn_of_scale(inputs: NDArray[Any], frequency: Any, reading: Reading) -> None:
     """Warn of inputs that are far larger than the frequency's, or scaled before the model scales.
 
     Parameters

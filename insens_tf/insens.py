@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from insens_tf import equations, memory
 from insens_tf.chunks import at_a_time, slices
@@ -26,7 +28,7 @@ __all__ = [
     "weighted_activity",
 ]
 
-STATES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+STATES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "inactive": lambda activity: activity <= 0,
     "active": lambda activity: activity > 0,
     "all": lambda activity: np.ones_like(activity, bool),
@@ -145,13 +147,13 @@ class Insens:
 
     def __call__(
         self,
-        x: np.ndarray,
-        frequencies: Sequence[np.ndarray | None],
+        x: NDArray[Any],
+        frequencies: Sequence[NDArray[Any] | None],
         state: str,
         sensitivity: str,
         row_norms: Sequence[Way],
         advance: Callable[[float], None],
-    ) -> list[np.ndarray]:
+    ) -> list[NDArray[Any]]:
         """Return Omega of each layer, (n, *input_shape).
 
         Parameters
@@ -173,7 +175,7 @@ class Insens:
                 weighted_activity(activity, frequency, state)
                 for activity, frequency in zip(self._passes.activities(part), frequencies)
             ]
-            norms: Sequence[np.ndarray | None] = [None] * len(self._layers)
+            norms: Sequence[NDArray[Any] | None] = [None] * len(self._layers)
             if sensitivity == "centre":
                 norms = self._norms(part, [needed for needed, _ in weighted], row_norms, advance)
             else:
@@ -189,18 +191,18 @@ class Insens:
 
     def _norms(
         self,
-        x: np.ndarray,
-        masks: Sequence[np.ndarray],
+        x: NDArray[Any],
+        masks: Sequence[NDArray[Any]],
         row_norms: Sequence[Way],
         advance: Callable[[float], None],
-    ) -> list[np.ndarray]:
+    ) -> list[NDArray[Any]]:
         """Return w w of each layer's neurons that are summed over, and infinity elsewhere.
 
         One that is too large for the dtype is NaN, not to pass for one that is not needed.
         """
         needed = {layer.position: mask for layer, mask in zip(self._layers, masks)}
         total = sum(int(mask.sum()) for mask in needed.values())
-        norms: dict[int, np.ndarray] = {}
+        norms: dict[int, NDArray[Any]] = {}
         for way in row_norms:
             mine = {position: needed[position] for position in way.positions}
             share = len(x) * sum(int(mask.sum()) for mask in mine.values()) / max(1, total)
@@ -214,8 +216,8 @@ class Insens:
 
 
 def weighted_activity(
-    activity: np.ndarray, frequency: np.ndarray | None, state: str
-) -> tuple[np.ndarray, np.ndarray]:
+    activity: NDArray[Any], frequency: NDArray[Any] | None, state: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return which neurons Eq. 8 sums over, and (m/N) v of these, 0 of all others.
 
     Parameters
@@ -238,9 +240,9 @@ def weighted_activity(
 
 def warn_of_vanished_squares(
     layer: HiddenLayer,
-    activity: np.ndarray,
-    squared_norms: np.ndarray,
-    combine: Callable[[np.ndarray], np.ndarray],
+    activity: NDArray[Any],
+    squared_norms: NDArray[Any],
+    combine: Callable[[NDArray[Any]], NDArray[Any]],
 ) -> None:
     """Warn if neurons pass for ones with w = 0 only because w w is too small for the dtype.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -64,7 +65,9 @@ class Layers:
             aliases = (*_normalised(graph, position), *after)
             self.outputs += (HiddenLayer(None, last.name, last.shape, position, aliases),)
 
-    def choose(self, layer: Any, *, output: bool = False) -> tuple[list[HiddenLayer], bool]:
+    def choose(
+        self, layer: LayerLike | Sequence[LayerLike], *, output: bool = False
+    ) -> tuple[list[HiddenLayer], bool]:
         """Return the layers that are meant, and whether one was asked for, not a list.
 
         Parameters
@@ -78,7 +81,7 @@ class Layers:
         ValueError
             If there is no such layer, or one is there twice.
         """
-        if not isinstance(layer, (list, tuple)):
+        if isinstance(layer, str) or not isinstance(layer, Sequence):
             return [self.find(layer, output=output)], True
         layers = [self.find(one, output=output) for one in layer]
         if not layers:

@@ -8,10 +8,12 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from insens_tf import memory
 from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter, batches_of
+from insens_tf.argument_types import FrequencyLike, LayerLike, Neurons
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
@@ -106,12 +108,14 @@ class SwitchedNetwork(ReadNetwork):
         return 0.0 if self._first_use is None else self._first_use.memory(inputs)
 
     @overload
-    def activity(self, x: Any, layer: str | int | HiddenLayer) -> np.ndarray: ...
+    def activity(self, x: Any, layer: LayerLike) -> NDArray[Any]: ...
 
     @overload
-    def activity(self, x: Any, layer: list[Any] | tuple[Any, ...]) -> dict[str, np.ndarray]: ...
+    def activity(self, x: Any, layer: Sequence[LayerLike]) -> dict[str, NDArray[Any]]: ...
 
-    def activity(self, x: Any, layer: Any) -> np.ndarray | dict[str, np.ndarray]:
+    def activity(
+        self, x: Any, layer: LayerLike | Sequence[LayerLike]
+    ) -> NDArray[Any] | dict[str, NDArray[Any]]:
         """Return v, what the neurons of a layer compute before their ReLU (Eq. 1).
 
         Parameters
@@ -148,7 +152,7 @@ class SwitchedNetwork(ReadNetwork):
             self._check_finite(one, result)
         return _as_asked(layers, results, single)
 
-    def project(self, x: Any, layer: Any, neurons: Any = None) -> Projection:
+    def project(self, x: Any, layer: LayerLike, neurons: Neurons = None) -> Projection:
         """Return the switched linear projections of neurons (Eq. 2 to 5).
 
         Parameters
@@ -173,7 +177,9 @@ class SwitchedNetwork(ReadNetwork):
         """
         return self._finite_projection(project(*self._projection_arguments(x, layer, neurons)))
 
-    def iterate_projections(self, x: Any, layer: Any, neurons: Any = None) -> Iterator[Projection]:
+    def iterate_projections(
+        self, x: Any, layer: LayerLike, neurons: Neurons = None
+    ) -> Iterator[Projection]:
         """Yield what `project` returns in chunks that fit the memory budget.
 
         Parameters and errors are those of `project`, checked at once. A chunk's `rows` and
@@ -186,7 +192,7 @@ class SwitchedNetwork(ReadNetwork):
     def activation_frequency(
         self,
         data: Any,
-        layers: Any = None,
+        layers: Sequence[LayerLike] | None = None,
         *,
         batch_size: int = 256,
         steps: int | None = None,
@@ -235,7 +241,7 @@ class SwitchedNetwork(ReadNetwork):
             disable=not progress,
         )
 
-        def inputs() -> Iterator[np.ndarray]:
+        def inputs() -> Iterator[NDArray[Any]]:
             for batch in bar:
                 x = self.input_spec.check(batch, "data")
                 self._prove(x, weights)
@@ -247,39 +253,39 @@ class SwitchedNetwork(ReadNetwork):
     def insens(
         self,
         x: Any,
-        layer: str | int | HiddenLayer,
-        frequency: Any = None,
+        layer: LayerLike,
+        frequency: FrequencyLike = None,
         *,
         state: str = "inactive",
         sensitivity: str = "centre",
         way: str | None = None,
         progress: bool = True,
-    ) -> np.ndarray: ...
+    ) -> NDArray[Any]: ...
 
     @overload
     def insens(
         self,
         x: Any,
-        layer: list[Any] | tuple[Any, ...],
-        frequency: Any = None,
+        layer: Sequence[LayerLike],
+        frequency: FrequencyLike = None,
         *,
         state: str = "inactive",
         sensitivity: str = "centre",
         way: str | None = None,
         progress: bool = True,
-    ) -> dict[str, np.ndarray]: ...
+    ) -> dict[str, NDArray[Any]]: ...
 
     def insens(
         self,
         x: Any,
-        layer: Any,
-        frequency: Any = None,
+        layer: LayerLike | Sequence[LayerLike],
+        frequency: FrequencyLike = None,
         *,
         state: str = "inactive",
         sensitivity: str = "centre",
         way: str | None = None,
         progress: bool = True,
-    ) -> np.ndarray | dict[str, np.ndarray]:
+    ) -> NDArray[Any] | dict[str, NDArray[Any]]:
         """Return Insens: what in the input keeps a layer's neurons as they are (Eq. 8), exactly.
 
         Parameters
@@ -337,8 +343,8 @@ class SwitchedNetwork(ReadNetwork):
     def estimate_insens(
         self,
         x: Any,
-        layer: str | int | HiddenLayer,
-        frequency: Any = None,
+        layer: LayerLike,
+        frequency: FrequencyLike = None,
         *,
         probes: int = 64,
         seed: int = 0,
@@ -350,8 +356,8 @@ class SwitchedNetwork(ReadNetwork):
     def estimate_insens(
         self,
         x: Any,
-        layer: list[Any] | tuple[Any, ...],
-        frequency: Any = None,
+        layer: Sequence[LayerLike],
+        frequency: FrequencyLike = None,
         *,
         probes: int = 64,
         seed: int = 0,
@@ -362,8 +368,8 @@ class SwitchedNetwork(ReadNetwork):
     def estimate_insens(
         self,
         x: Any,
-        layer: Any,
-        frequency: Any = None,
+        layer: LayerLike | Sequence[LayerLike],
+        frequency: FrequencyLike = None,
         *,
         probes: int = 64,
         seed: int = 0,
@@ -426,8 +432,8 @@ class SwitchedNetwork(ReadNetwork):
     def plan(
         self,
         x_shape: Any = None,
-        layer: Any = None,
-        frequency: Any = None,
+        layer: LayerLike | Sequence[LayerLike] | None = None,
+        frequency: FrequencyLike = None,
         *,
         state: str = "inactive",
         way: str | None = None,
@@ -480,9 +486,9 @@ class SwitchedNetwork(ReadNetwork):
 
     def _counted(
         self,
-        x: np.ndarray,
+        x: NDArray[Any],
         layers: Sequence[HiddenLayer],
-        frequencies: Sequence[np.ndarray | None],
+        frequencies: Sequence[NDArray[Any] | None],
         state: str,
     ) -> dict[int, float]:
         """Return how many neurons of each layer these inputs need, on average, by position."""
@@ -493,7 +499,7 @@ class SwitchedNetwork(ReadNetwork):
         ]
         return counted_needed(masks, layers)
 
-    def _projection_arguments(self, x: Any, layer: Any, neurons: Any) -> tuple[Any, ...]:
+    def _projection_arguments(self, x: Any, layer: LayerLike, neurons: Neurons) -> tuple[Any, ...]:
         (found,), _, inputs = self._checked([layer], x, output=True)
         chosen = chosen_neurons(found, neurons)
         weights = self._compiled.kept(

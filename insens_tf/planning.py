@@ -7,8 +7,10 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from insens_tf import memory
 from insens_tf.bounded_cache import BoundedCache
@@ -37,7 +39,7 @@ STEPS = 64
 
 
 def expected_needed(
-    layers: Sequence[HiddenLayer], frequencies: Sequence[np.ndarray | None], state: str
+    layers: Sequence[HiddenLayer], frequencies: Sequence[NDArray[Any] | None], state: str
 ) -> dict[int, float]:
     """Return how many neurons of each layer an input is expected to need.
 
@@ -57,7 +59,9 @@ def expected_needed(
     return needed
 
 
-def counted_needed(masks: Sequence[np.ndarray], layers: Sequence[HiddenLayer]) -> dict[int, float]:
+def counted_needed(
+    masks: Sequence[NDArray[Any]], layers: Sequence[HiddenLayer]
+) -> dict[int, float]:
     """Return how many neurons of each layer an input needs, on average.
 
     Parameters

@@ -9,8 +9,10 @@ from typing import Any, overload
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from insens_tf import memory
+from insens_tf.argument_types import LayerLike
 from insens_tf.bounded_cache import BoundedCache
 from insens_tf.chunks import at_a_time
 from insens_tf.errors import UnreadableModelError
@@ -177,15 +179,18 @@ class ReadNetwork:
             )
         return self.outputs[0]
 
+    # To a type checker a name is a sequence of names, too.
     @overload
+    def layer(  # type: ignore[overload-overlap]
+        self, layer: LayerLike, *, output: bool = True
+    ) -> HiddenLayer: ...
+
+    @overload
+    def layer(self, layer: Sequence[LayerLike], *, output: bool = True) -> list[HiddenLayer]: ...
+
     def layer(
-        self, layer: list[Any] | tuple[Any, ...], *, output: bool = True
-    ) -> list[HiddenLayer]: ...
-
-    @overload
-    def layer(self, layer: Any, *, output: bool = True) -> HiddenLayer: ...
-
-    def layer(self, layer: Any, *, output: bool = True) -> HiddenLayer | list[HiddenLayer]:
+        self, layer: LayerLike | Sequence[LayerLike], *, output: bool = True
+    ) -> HiddenLayer | list[HiddenLayer]:
         """Return the layer that is meant, as every method here understands it.
 
         Parameters
@@ -210,8 +215,8 @@ class ReadNetwork:
         return layers[0] if single else layers
 
     def _checked(
-        self, layer: Any, x: Any, *, output: bool = False
-    ) -> tuple[list[HiddenLayer], bool, np.ndarray]:
+        self, layer: LayerLike | Sequence[LayerLike], x: Any, *, output: bool = False
+    ) -> tuple[list[HiddenLayer], bool, NDArray[Any]]:
         """Return the layers that are meant, whether one was asked for, and the inputs.
 
         After what every call begins with: the model is read again if it has changed, and held
@@ -223,11 +228,11 @@ class ReadNetwork:
         self._prove(inputs, self._finite_weights.check())
         return layers, single, inputs
 
-    def _prove(self, inputs: np.ndarray, weights: np.ndarray) -> None:
+    def _prove(self, inputs: NDArray[Any], weights: NDArray[Any]) -> None:
         if self._first_use is not None:
             self._first_use(inputs, weights)
 
-    def _check_finite(self, layer: HiddenLayer, *results: np.ndarray) -> None:
+    def _check_finite(self, layer: HiddenLayer, *results: NDArray[Any]) -> None:
         if not all(is_finite(values) for values in results):
             raise self._too_large(layer)
 

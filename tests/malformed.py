@@ -171,7 +171,20 @@ def unknown_layers(random: Random, folder: Path) -> None:
 
 @_malformed
 def unknown_neurons(random: Random, folder: Path) -> None:
-    things = [5, -1, [0, 99], (0, 0), [], "all", 1.5, [None], [[0, 1], [2]], np.nan, 10**30, {1: 2}]
+    things: list[Any] = [
+        5,
+        -1,
+        [0, 99],
+        (0, 0),
+        [],
+        "all",
+        1.5,
+        [None],
+        [[0, 1], [2]],
+        np.nan,
+        10**30,
+        {1: 2},
+    ]
     thing = random.choice(things)
     _network().project(_images(), "second", thing)
     raise _accepted(f"neurons={thing!r}")
@@ -180,7 +193,7 @@ def unknown_neurons(random: Random, folder: Path) -> None:
 @_malformed
 def wrong_frequencies(random: Random, folder: Path) -> None:
     values = [np.nan, np.inf, -0.1, 1.1, 1e300]
-    things = [
+    things: list[Any] = [
         np.ones(4),
         np.ones((5, 1)),
         0.5,

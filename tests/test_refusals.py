@@ -426,7 +426,7 @@ def test_lists_of_layers(network: SwitchedNetwork, x: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"'first'.*twice"):
         network.insens(x, ["first", 0])
     with pytest.raises(ValueError, match="layer"):
-        network.project(x, ["first"])
+        network.project(x, ["first"])  # type: ignore[arg-type]
 
 
 # --- neurons -------------------------------------------------------------------------------------

@@ -36,6 +36,10 @@ class Gate(Operation):
         return False
 
     @property
+    def has_state(self) -> bool:
+        return True
+
+    @property
     def is_relu(self) -> bool:
         """Whether its only pieces are 0 and the value itself."""
         slope = self.negative_slope

@@ -70,6 +70,11 @@ class Operation(ABC):
         return True
 
     @property
+    def has_state(self) -> bool:
+        """Whether it has a state, so that its change depends on its operands' values."""
+        return False
+
+    @property
     def has_rows(self) -> bool:
         """Whether `rows` makes them without an array of its value's shape for each."""
         return False

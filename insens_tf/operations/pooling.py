@@ -36,6 +36,10 @@ class Pooling(Operation):
 class MaxPooling(Pooling):
     """Max pooling; the first of equal maxima wins, as in TensorFlow's own gradient over 2 axes."""
 
+    @property
+    def has_state(self) -> bool:
+        return True
+
     def __call__(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         padding = self.padding.upper()

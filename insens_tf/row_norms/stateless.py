@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from insens_tf.graph import Graph
-from insens_tf.operations import Gate, MaxPooling
 from insens_tf.row_norms.crops import Crops
 from insens_tf.row_norms.probes import Probes
 from insens_tf.row_norms.way import IMPOSSIBLE, Cost, Way
@@ -44,11 +43,7 @@ class Stateless(Way):
 
     @staticmethod
     def cost(graph: Graph, needed: Mapping[int, float], memory_budget: float) -> Cost:
-        has_state = any(
-            isinstance(graph.operations[position], (Gate, MaxPooling))
-            for position in graph.ancestors(needed)
-        )
-        if has_state:
+        if any(graph.operations[position].has_state for position in graph.ancestors(needed)):
             return IMPOSSIBLE
         # Once for all inputs, so that one of them has nothing to pay.
         return replace(_cheaper(graph, needed, memory_budget)[1], work=0.0)

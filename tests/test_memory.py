@@ -16,8 +16,8 @@ import insens_tf.plan
 import insens_tf.planning
 from insens_tf import memory
 from insens_tf.row_norms import WAYS, choose
-from insens_tf.row_norms.crop_sizes import crop_sizes
 from insens_tf.row_norms.crops import Crops
+from insens_tf.row_norms.crops.tile_sizes import crop_sizes
 from insens_tf.two_conv import two_conv
 from tests.conftest import CaseOf, varied_architectures
 from tests.oracle import assert_agrees
@@ -43,10 +43,10 @@ def test_crops_of_a_single_block_at_a_time(name: str, case: CaseOf) -> None:
         if sizes is None:
             continue
         strides = [
-            max((one.spans[axis].stride for one in sizes.layouts.values()), default=1)
+            max((rule.layout.spans[axis].stride for rule in sizes.rules if rule.layout), default=1)
             for axis in (0, 1)
         ]
-        assert list(sizes.at_a_time) == strides
+        assert list(sizes.tiling.size) == strides
         needed = {layer.position: np.ones((len(this.x), *layer.shape), bool)}
         norms = Crops(graph, [layer.position], 0)(this.x, needed)
         assert_agrees(norms[layer.position], squared_norms(reference))
@@ -60,10 +60,11 @@ def test_crops_are_cut_as_far_as_the_budget_asks() -> None:
         sizes = crop_sizes(network._graph, {position: 1.0}, budget)
         assert sizes is not None
         assert sizes.cost.memory <= budget
-        covered = [size * count for size, count in zip(sizes.at_a_time, sizes.chunks, strict=True)]
+        tiling = sizes.tiling
+        covered = [size * count for size, count in zip(tiling.size, tiling.counts, strict=True)]
         assert covered[0] >= 32
         assert covered[1] >= 32
-        taken.append((sizes.at_a_time, sizes.cost.work))
+        taken.append((tiling.size, sizes.cost.work))
     assert taken[0][0] == (32, 32)
     # First rows, then columns; and what is done in more goes costs more.
     assert taken == sorted(taken, key=lambda one: (-one[0][0], -one[0][1]))

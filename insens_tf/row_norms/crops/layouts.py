@@ -7,26 +7,11 @@ positions b + start, b + start + 1, ...
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from insens_tf.graph import Graph
-from insens_tf.operations import (
-    Add,
-    ChannelScaling,
-    Concatenate,
-    Convolution,
-    Gate,
-    GlobalAveragePooling,
-    Input,
-    Matrix,
-    Pooling,
-    Reshape,
-    ZeroPadding,
-)
 from insens_tf.receptive_field import Window
 
-__all__ = ["Layout", "Span", "layouts"]
+__all__ = ["Layout", "Span"]
 
 
 @dataclass(frozen=True)
@@ -91,57 +76,8 @@ class Layout:
         )
         return Layout(rows, columns, components)
 
-
-def layouts(graph: Graph, ancestors: Sequence[int]) -> dict[int, Layout] | None:
-    """Return the layout of each position that has rows, columns and channels.
-
-    None if some operation among `ancestors` has no rule here.
-    """
-    found: dict[int, Layout] = {}
-    for position in ancestors:
-        operation = graph.operations[position]
-        operands = [found.get(operand) for operand in operation.operands]
-        match operation:
-            case Input():
-                if len(operation.shape) == 3:
-                    components = tuple((0, 0, channel) for channel in range(operation.shape[-1]))
-                    found[position] = Layout(Span(), Span(), components)
-                elif len(operation.shape) != 1:
-                    return None
-            case Convolution() | Pooling() | ZeroPadding():
-                if operands[0] is None:
-                    return None
-                found[position] = operands[0].through(operation.locality.windows or ())
-            case Gate() | ChannelScaling() | Matrix():
-                if operands[0] is not None and len(operation.shape) == 3:
-                    found[position] = operands[0]
-            case Add() | Concatenate():
-                joined = operands[0]
-                if joined is None:
-                    return None
-                for other in operands[1:]:
-                    if other is None or sorted(other.components) != sorted(joined.components):
-                        return None
-                    joined = Layout(
-                        joined.rows.union(other.rows),
-                        joined.columns.union(other.columns),
-                        joined.components,
-                    )
-                found[position] = joined
-            case GlobalAveragePooling():
-                if len(operation.shape) != 1:
-                    return None
-            case Reshape():
-                # Flattened, and taken up by dense layers only.
-                consumers = [
-                    graph.operations[other]
-                    for other in ancestors
-                    if position in graph.operations[other].operands
-                ]
-                if len(operation.shape) != 1 or not all(
-                    isinstance(one, Matrix) for one in consumers
-                ):
-                    return None
-            case _:
-                return None
-    return found
+    def union(self, other: Layout) -> Layout:
+        """Return the layout that covers both, of the same blocks, with this one's components."""
+        return Layout(
+            self.rows.union(other.rows), self.columns.union(other.columns), self.components
+        )

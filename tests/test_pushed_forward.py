@@ -82,7 +82,10 @@ OTHERS: dict[str, tuple[tuple[int, ...], Callable[[int], Any]]] = {
     "interpolated": ((2,), lambda axes: layers.UpSampling2D(2, interpolation="bilinear")),
     "permuted": ((1, 2, 3), lambda axes: layers.Permute((axes, *range(1, axes), axes + 1))),
     "normalised": ((1, 2, 3), lambda axes: layers.BatchNormalization()),
-    "rescaled": ((1,), lambda axes: layers.Rescaling(2.0, -0.3)),
+    "rescaled, a channel upside down": (
+        (1,),
+        lambda axes: layers.Rescaling([2.0, -0.7, 1.5], -0.3),
+    ),
     "parametric ReLU": ((1, 2), lambda axes: layers.PReLU()),
     "ReLU with a ceiling": ((1, 2), lambda axes: layers.ReLU(1.0, 0.1)),
     "ReLU with a threshold": ((1,), lambda axes: layers.ReLU(threshold=0.25)),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from tensorflow import keras
 
 import insens_tf
 from insens_tf import HiddenLayer
 from insens_tf.row_norms import WAYS, choose
 from insens_tf.two_conv import two_conv
-from tests.architectures import NAMES, VARIED, ways_of
+from tests.architectures import NAMES, VARIED, images, randomise, ways_of
 from tests.conftest import Case, CaseOf, every_architecture
-from tests.oracle import Reference, assert_agrees
+from tests.oracle import Oracle, Reference, assert_agrees
 
 BUDGET = 2**29
 
@@ -116,6 +119,77 @@ def test_no_layer_could_go_another_way_for_less(name: str, case: CaseOf) -> None
         for position in needed:
             for way in WAYS:
                 assert choice.together.work <= work(choice.ways | {position: way}) * (1 + 1e-9)
+
+
+def a_convolution_over_borders() -> keras.Model:
+    """Without a gate between, the first convolution's crops are not 0 beyond the borders."""
+    return keras.Sequential(
+        [
+            keras.Input((6, 7, 2)),
+            keras.layers.Conv2D(3, 3, padding="same"),
+            keras.layers.Conv2D(2, 3, padding="same", activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, activation="relu"),
+            keras.layers.Dense(2),
+        ]
+    )
+
+
+def a_gate_that_is_an_activity() -> keras.Model:
+    """Max pooling alone sees the gate's result on the way to the last layer; so does a gate."""
+    inputs = keras.Input((6, 6, 1))
+    gated = keras.layers.Conv2D(3, 3, activation="relu")(inputs)
+    pooled = keras.layers.Flatten()(keras.layers.MaxPooling2D(2)(gated))
+    saturated = keras.layers.Flatten()(keras.layers.ReLU(1.0)(gated))
+    last = keras.layers.Dense(4, activation="relu")(pooled)
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Concatenate()([last, saturated])))
+
+
+def a_flattened_input() -> keras.Model:
+    """The neurons of the first layer are the input's own components, in another shape."""
+    return keras.Sequential(
+        [
+            keras.Input((4, 5, 2)),
+            keras.layers.Flatten(),
+            keras.layers.ReLU(),
+            keras.layers.Dense(3, activation="relu"),
+            keras.layers.Dense(2),
+        ]
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "build", [a_convolution_over_borders, a_gate_that_is_an_activity, a_flattened_input]
+)
+def test_every_way_that_is_possible_is_right(build: Callable[[], keras.Model], way: str) -> None:
+    """Each layer alone, and all of them that can go this way together."""
+    model = build()
+    randomise(model, 0)
+    network = insens_tf.SwitchedNetwork(model)
+    x = images(model, 2, 0)
+    *references, _ = Oracle(model).references(x)
+    expected = {
+        layer.position: next(
+            squared_norms(one)
+            for one in references
+            if one.shape == layer.shape and np.allclose(one.activity, flat, atol=1e-4)
+        )
+        for layer in network.layers
+        for flat in [network.activity(x, layer).reshape(len(x), -1)]
+    }
+    possible = [
+        position
+        for position in expected
+        if WAYS[way].cost(network._graph, {position: 1.0}, BUDGET).is_possible
+    ]
+    for positions in [[one] for one in possible] + ([possible] if len(possible) > 1 else []):
+        needed = {one: np.ones(expected[one].shape, bool) for one in positions}
+        if not WAYS[way].cost(network._graph, dict.fromkeys(positions, 1.0), BUDGET).is_possible:
+            continue
+        norms = WAYS[way](network._graph, positions, BUDGET)(x, needed)
+        for one in positions:
+            assert_agrees(norms[one], expected[one], 1e-5)
 
 
 def test_few_needed_neurons_go_backward_and_many_forward() -> None:

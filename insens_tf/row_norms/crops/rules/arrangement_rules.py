@@ -136,8 +136,9 @@ class ReshapeRule(CropRule[Reshape]):
         return self.operand.expected_density
 
     def find_layout(self) -> None:
+        # Its own norms would be of crops without positions.
         takes = all(consumer.takes_flattened for consumer in self.consumers)
-        if len(self.operation.shape) != 1 or not takes:
+        if self.is_needed or len(self.operation.shape) != 1 or not takes:
             raise NoCropsError
 
     @made_once

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,11 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from experiments.tables import inserted
 from insens_tf.chunks import readable_size
 from insens_tf.files import whole_file
 
-__all__ = ["inserted", "markdown", "number", "printed", "write"]
+__all__ = ["markdown", "number", "printed", "write"]
 
 Row = dict[str, Any]
 
@@ -42,24 +42,6 @@ def write(record: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a benchmark's results as JSON, whole or not at all."""
     with whole_file(path) as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def inserted(page: str, name: str, tables: str) -> str:
-    """Return a page with what is between `<!-- name -->` and `<!-- end -->` replaced by tables.
-
-    Raises
-    ------
-    ValueError
-        If the page has no such place, or several.
-    """
-    place = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    found = len(place.findall(page))
-    if found != 1:
-        raise ValueError(
-            f"expected one place for {name!r} on the page, found {found}; "
-            f"write <!-- {name} --> and <!-- end --> on lines of their own where it is to be"
-        )
-    return place.sub(lambda match: f"{match[1]}\n{tables}\n{match[2]}", page)
 
 
 def _text(record: dict[str, Any], *, title: str, table_format: str) -> str:

@@ -1,12 +1,15 @@
 """What the command of every experiment does: read data, fill a folder with numbers, draw them.
 
-An experiment is a function that fills a folder with numbers (CSV or npz) and one that draws
-pictures from what is in such a folder. :func:`experiment` makes a command of the two::
+An :class:`Experiment` has a function that fills a folder with numbers (CSV or npz) and one that
+draws pictures from what is in such a folder. Its command is the module's ``main``::
 
-    @experiment("figure_2", datasets=("mnist",), draw=draw)
-    @click.option("--neurons", default=5)
-    def main(run: Run, neurons: int) -> None:
-        ...  # fills run.folder
+    main = Experiment(
+        "figure_2",
+        compute,  # fills run.folder
+        draw,
+        datasets=("mnist",),
+        options=(click.Option(["--neurons"], default=5),),
+    ).command()
 
 The folder then also holds ``config.json``, everything that decided the results, and ``run.json``,
 the same with the versions, the networks that were trained for it with their accuracies, and times.
@@ -14,15 +17,14 @@ the same with the versions, the networks that were trained for it with their acc
 
 from __future__ import annotations
 
-import functools
+import inspect
 import json
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
@@ -41,14 +43,12 @@ from experiments.versions import versions
 from insens_tf.errors import InnvestigateMissingError
 from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_results
 
-__all__ = ["Run", "experiment"]
+__all__ = ["Experiment", "Given", "Run"]
 
 Task = TypeVar("Task")
 Draw = Callable[[Path], None]
 
-_CHANGEABLE = [
-    field.name for field in fields(Settings) if field.name not in ("input_shape", "classes")
-]
+_CHANGEABLE = [one.name for one in fields(Settings) if one.name not in ("input_shape", "classes")]
 # What a command does not depend on: places, and how it is run.
 _NOT_DECISIVE = [
     "data",
@@ -164,148 +164,190 @@ class Run:
         return self.load(network)
 
 
-def experiment(
-    name: str,
-    *,
-    datasets: tuple[str, ...],
-    draw: Draw,
-    settings: Mapping[str, Any] = MappingProxyType({}),
-) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a command of a function that fills a folder with numbers.
+@dataclass(frozen=True)
+class Given:
+    """What a command was given by the options that every experiment has.
 
-    Parameters
+    Attributes
+    ----------
+    data, networks, out
+        Folders of the data sets, of the trained networks and of the results.
+    chosen
+        Names of data sets; none: the experiment's own.
+    seed, changes, quick
+        As :class:`Run` has them, but for the experiment's own settings.
+    jobs, backend, scheduler
+        As :class:`experiments.parallel.Engine` has them.
+    overwrite, restart
+        Whether to replace earlier results, and to begin anew where work is unfinished.
+    """
+
+    data: Path
+    chosen: tuple[str, ...]
+    networks: Path
+    out: Path
+    seed: int
+    changes: Mapping[str, Any]
+    jobs: int
+    backend: str
+    scheduler: str | None
+    quick: bool
+    overwrite: bool
+    restart: bool
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A function that fills a folder with numbers, and one that draws them.
+
+    Attributes
     ----------
     name
         Of the module.
+    compute
+        Takes a :class:`Run` and the experiment's own options, and fills the run's folder. Its
+        docstring is the command's help.
+    draw
+        Draws the pictures from what is in a folder of results.
     datasets
         On which it is run unless told otherwise; ``"smallnorb|fashion_mnist"`` is the first of
         them that the data folder has.
-    draw
-        Draws the pictures from what is in a folder of results.
     settings
         Of building and training 2CONV, where the experiment does not take the data set's own.
-
-    Returns
-    -------
-    callable
-        A decorator of a function of a :class:`Run` and of the command's own options. The function's
-        docstring is the command's help.
+    options
+        The experiment's own.
     """
 
-    def decorate(compute: Callable[..., None]) -> click.Command:
-        @click.option("--data", default=Path("data"), show_default=True, type=FOLDER)
-        @click.option(
-            "--dataset",
-            "chosen",
+    name: str
+    compute: Callable[..., None]
+    draw: Draw
+    datasets: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: Sequence[click.Option] = ()
+
+    def run(self, given: Given, command: str, **options: Any) -> None:
+        """Fill the folder of results and draw what is in it.
+
+        Parameters
+        ----------
+        given
+            What the options of every experiment say.
+        command
+            That makes the same results, for their record.
+        **options
+            The experiment's own.
+        """
+        changes = {**self.settings, **given.changes}
+        names = given.chosen or _there(self.datasets, given.data)
+        if given.quick:
+            names = (SHIPPED_SAMPLE,)
+        arrays = {one: load_data(given.data, one) for one in names}
+        sha256 = {one: fingerprint(values) for one, values in arrays.items()}
+        config = {
+            "experiment": self.name,
+            "seed": given.seed,
+            "quick": given.quick,
+            "settings": {one: asdict(replace(SETTINGS[one], **changes)) for one in names},
+            "data_sha256": sha256,
+            **options,
+        }
+        record: dict[str, Any] = {"command": command, "config": config, "versions": versions()}
+        decided = {key: json.dumps(value) for key, value in config.items()}
+        started = time.perf_counter()
+        with resumable_results(
+            given.out, record, decided, replace=given.overwrite, restart=given.restart
+        ) as unfinished:
+            run = Run(
+                folder=unfinished.folder,
+                unfinished=unfinished,
+                datasets=tuple(names),
+                data=arrays,
+                sha256=sha256,
+                store=Store(given.networks, given.data),
+                engine=Engine(given.jobs, given.backend, given.scheduler),
+                seed=given.seed,
+                quick=given.quick,
+                changes=changes,
+                record=record,
+            )
+            self.compute(run, **options)
+            write_json(run.folder / "config.json", config)
+            self.draw(run.folder)
+            record["seconds"] = round(time.perf_counter() - started, 1)
+
+    def redraw(self, folder: Path) -> None:
+        """Draw the pictures again from the numbers in a folder of results."""
+        self.draw(folder)
+
+    def command(self) -> click.Command:
+        """Return the command that runs the experiment."""
+        return click.Command(
+            self.name,
+            params=[*_shared_options(self.name, self.datasets), *self.options],
+            callback=self._called,
+            help=inspect.getdoc(self.compute),
+        )
+
+    def _called(self, redraw: Path | None, **values: Any) -> None:
+        if redraw is not None:
+            self.redraw(redraw)
+            click.echo(f"drew {redraw} again")
+            return
+        given = Given(**{one.name: values.pop(one.name) for one in fields(Given)})
+        with _said_in_one_line():
+            self.run(given, _command(self.name), **values)
+        out = given.out
+        click.echo(f"wrote {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+
+
+def _shared_options(name: str, datasets: Sequence[str]) -> list[click.Option]:
+    """Return the options that every experiment has, of which :class:`Given` holds the values."""
+    return [
+        click.Option(["--data"], default=Path("data"), show_default=True, type=FOLDER),
+        click.Option(
+            ["--dataset", "chosen"],
             multiple=True,
             type=click.Choice(list(SETTINGS)),
             help="Of the data folder; repeat it for several.  [default: "
             f"{', '.join(one.replace('|', ' or ') for one in datasets)}]",
-        )
-        @click.option(
-            "--networks",
+        ),
+        click.Option(
+            ["--networks"],
             default=Path("networks"),
             show_default=True,
             type=FOLDER,
             help="Folder of trained networks; what is missing is trained and kept there.",
-        )
-        @click.option("--out", default=Path("results") / name, show_default=True, type=FOLDER)
-        @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
-        @click.option(
-            "--setting",
-            "changes",
+        ),
+        click.Option(["--out"], default=Path("results") / name, show_default=True, type=FOLDER),
+        click.Option(["--seed"], default=0, show_default=True, type=click.IntRange(0, 2**31 - 1)),
+        click.Option(
+            ["--setting", "changes"],
             multiple=True,
             metavar="NAME=VALUE",
             callback=_changes,
             help="Of building and training 2CONV, instead of the data set's own: one of "
-            f"{', '.join(_CHANGEABLE)}. VALUE is JSON, as in "
-            "filters=[16,32].",
-        )
-        @click.option(
-            "--jobs",
+            f"{', '.join(_CHANGEABLE)}. VALUE is JSON, as in filters=[16,32].",
+        ),
+        click.Option(
+            ["--jobs"],
             default=1,
             show_default=True,
             type=click.IntRange(min=1),
             help="How many networks are worked on at the same time.",
-        )
-        @click.option("--backend", default=BACKENDS[0], type=click.Choice(BACKENDS))
-        @click.option(
-            "--scheduler", help="Of a running Dask cluster; without it a local one is started."
-        )
-        @click.option("--quick", is_flag=True, help="Try it on the shipped sample, in a minute.")
-        @click.option("--overwrite", is_flag=True, help="Replace earlier results in --out.")
-        @click.option("--restart", is_flag=True, help="Begin anew where work is unfinished.")
-        @click.option(
-            "--redraw",
+        ),
+        click.Option(["--backend"], default=BACKENDS[0], type=click.Choice(BACKENDS)),
+        click.Option(
+            ["--scheduler"], help="Of a running Dask cluster; without it a local one is started."
+        ),
+        click.Option(["--quick"], is_flag=True, help="Try it on the shipped sample, in a minute."),
+        click.Option(["--overwrite"], is_flag=True, help="Replace earlier results in --out."),
+        click.Option(["--restart"], is_flag=True, help="Begin anew where work is unfinished."),
+        click.Option(
+            ["--redraw"],
             type=click.Path(exists=True, file_okay=False, path_type=Path),
             help="Only draw the pictures again, from the numbers in this folder.",
-        )
-        @functools.wraps(compute)
-        def main(
-            data: Path,
-            chosen: tuple[str, ...],
-            networks: Path,
-            out: Path,
-            seed: int,
-            changes: Mapping[str, Any],
-            jobs: int,
-            backend: str,
-            scheduler: str | None,
-            quick: bool,
-            overwrite: bool,
-            restart: bool,
-            redraw: Path | None,
-            **options: Any,
-        ) -> None:
-            if redraw is not None:
-                draw(redraw)
-                click.echo(f"drew {redraw} again")
-                return
-            changes = {**settings, **changes}
-            names = (SHIPPED_SAMPLE,) if quick else chosen or _there(datasets, data)
-            with _said_in_one_line():
-                arrays = {one: load_data(data, one) for one in names}
-                sha256 = {one: fingerprint(values) for one, values in arrays.items()}
-                config = {
-                    "experiment": name,
-                    "seed": seed,
-                    "quick": quick,
-                    "settings": {one: asdict(replace(SETTINGS[one], **changes)) for one in names},
-                    "data_sha256": sha256,
-                    **options,
-                }
-                record: dict[str, Any] = {
-                    "command": _command(name),
-                    "config": config,
-                    "versions": versions(),
-                }
-                decided = {key: json.dumps(value) for key, value in config.items()}
-                started = time.perf_counter()
-                with resumable_results(
-                    out, record, decided, replace=overwrite, restart=restart
-                ) as unfinished:
-                    run = Run(
-                        folder=unfinished.folder,
-                        unfinished=unfinished,
-                        datasets=tuple(names),
-                        data=arrays,
-                        sha256=sha256,
-                        store=Store(networks, data),
-                        engine=Engine(jobs, backend, scheduler),
-                        seed=seed,
-                        quick=quick,
-                        changes=changes,
-                        record=record,
-                    )
-                    compute(run, **options)
-                    write_json(run.folder / "config.json", config)
-                    draw(run.folder)
-                    record["seconds"] = round(time.perf_counter() - started, 1)
-            click.echo(f"wrote {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
-
-        return click.command(name)(main)
-
-    return decorate
+        ),
+    ]
 
 
 def _changes(

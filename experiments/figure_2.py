@@ -29,14 +29,15 @@ from numpy.typing import NDArray
 from tensorflow import keras
 
 import insens_tf
-from experiments.experiment import Run, experiment
+from experiments.experiment import Experiment, Run
 from experiments.maps_figure import examples, random_images, summary
-from experiments.methods import predicted
+from experiments.methods import INSENS_LAYERS, predicted
+from experiments.paper_claim import Claim, result_rows
 from experiments.plots import save
 from experiments.tables import write_csv
 from insens_tf.heatmap import grid, heatmap, picture
 
-__all__ = ["choose_neurons", "cosine_similarities", "draw", "light_seen", "main"]
+__all__ = ["CLAIMS", "choose_neurons", "cosine_similarities", "draw", "light_seen", "main"]
 
 LAYERS = ("conv_2", "dense")
 CONVOLUTIONS = ("conv_1", "conv_2")
@@ -181,12 +182,7 @@ def _place(neuron: NDArray[np.integer]) -> str:
     return ", ".join(map(str, neuron.tolist()))
 
 
-@experiment("figure_2", datasets=("mnist",), draw=draw)
-@click.option(
-    "--neurons", default=200, show_default=True, help="Of each layer, whose weights are compared."
-)
-@click.option("--inputs", default=20, show_default=True, help="For which they are compared.")
-def main(run: Run, neurons: int, inputs: int) -> None:
+def compute(run: Run, neurons: int, inputs: int) -> None:
     """Draw the switched weights of neurons for different digits (Figure 2)."""
     dataset = run.dataset
     model = run.trained(dataset)
@@ -266,6 +262,60 @@ def _spread(similarities: NDArray[np.float64]) -> tuple[float, ...]:
     of_neurons = [summary(neuron)[1] for neuron in similarities.T]
     percentiles = np.nanpercentile(similarities, (5, 95)).round(4).tolist()
     return (*summary(np.array(of_neurons)), *percentiles)
+
+
+def _similarity() -> str:
+    similar = {row["layer"]: row for row in result_rows("figure_2", "similarity.csv")}
+    return "mean cosine of a neuron's w for two inputs: " + ", ".join(
+        f"l = {number}: {float(similar[layer]['mean']):.2f}"
+        for layer, number in INSENS_LAYERS.items()
+    )
+
+
+def _active_in_black_fields() -> str:
+    return "; ".join(
+        f"l = {INSENS_LAYERS[row['layer']]}: {float(row['active_in_black_fields']):.1%} of those "
+        "that see only black are active"
+        for row in result_rows("figure_2", "black_fields.csv")
+    )
+
+
+CLAIMS = (
+    Claim(
+        "a neuron is not sensitive to one pattern for all inputs (2, Figure 2)",
+        "by eye",
+        _similarity,
+        ("figure_2",),
+        "Holds: fully connected neurons hardly keep a direction, convolutional ones do in part, "
+        "and those of the first layer by construction.",
+    ),
+    Claim(
+        "some neurons that see only black pixels are active (2, Figure 2)",
+        "by eye",
+        _active_in_black_fields,
+        ("figure_2",),
+        "Holds: in l = 1 all with a positive bias; rare in l = 3.",
+    ),
+)
+
+
+main = Experiment(
+    "figure_2",
+    compute,
+    draw,
+    datasets=("mnist",),
+    options=(
+        click.Option(
+            ["--neurons"],
+            default=200,
+            show_default=True,
+            help="Of each layer, whose weights are compared.",
+        ),
+        click.Option(
+            ["--inputs"], default=20, show_default=True, help="For which they are compared."
+        ),
+    ),
+).command()
 
 
 if __name__ == "__main__":

@@ -7,27 +7,34 @@ smallNORB's file is missing, Fashion-MNIST takes its place.
 
 from __future__ import annotations
 
-from functools import partial
+from experiments.experiment import Run
+from experiments.maps_figure import cifar10_correlations, maps_experiment, maps_of_datasets
+from experiments.methods import BASELINES, INSENS_METHODS, PENULTIMATE
+from experiments.paper_claim import Claim
 
-import click
-
-from experiments.experiment import Run, experiment
-from experiments.maps_figure import draw_panels, maps_of_datasets
-from experiments.methods import PENULTIMATE
-
-__all__ = ["draw", "main"]
-
-draw = partial(draw_panels, name="figure_5.png")
+__all__ = ["CLAIMS", "main"]
 
 
-@experiment("figure_5", datasets=("smallnorb|fashion_mnist", "cifar10"), draw=draw)
-@click.option("--images", default=5, show_default=True, help="Shown of each data set.")
-@click.option(
-    "--count", default=100, show_default=True, help="Of test images over which maps are compared."
-)
-def main(run: Run, images: int, count: int) -> None:
+def compute(run: Run, images: int, count: int) -> None:
     """Draw the paper's methods and Insens of the penultimate layer (Figure 5)."""
     maps_of_datasets(run, images, count, layers=[PENULTIMATE])
+
+
+CLAIMS = (
+    Claim(
+        "Insens of the penultimate layer might not seem all that different from others on "
+        "CIFAR-10 (3, Figure 5)",
+        "by eye",
+        lambda: (
+            "correlation with Insens: "
+            + cifar10_correlations("figure_5", INSENS_METHODS[PENULTIMATE], tuple(BASELINES))
+        ),
+        ("figure_5",),
+        "Holds by eye for the methods with signs; the correlation is moderate.",
+    ),
+)
+
+main = maps_experiment("figure_5", compute).command()
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
-from experiments.experiment import Run, experiment
+from experiments.experiment import Experiment, Run
 from experiments.methods import (
     BASELINES,
     INSENS_METHODS,
@@ -38,16 +38,18 @@ from experiments.methods import (
     baseline_maps,
     insens_maps,
     method_maps,
+    method_name,
     predicted,
 )
 from experiments.models import UNTRAINED_SEED, build
 from experiments.networks import Store
+from experiments.paper_claim import Claim, mean_correlation, result_row
 from experiments.plots import new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS, rank_correlation
 
-__all__ = ["main"]
+__all__ = ["CLAIMS", "main"]
 
 AGAINST = ("untrained", "shuffled labels")
 """What a trained network is compared with."""
@@ -148,19 +150,7 @@ def _draw(rows: Sequence[Mapping[str, str]], kinds: Sequence[str], path: Path) -
     save(figure, path)
 
 
-@experiment("figure_7", datasets=("cifar10",), draw=draw, settings=_TRAINED_TO_FIT)
-@click.option("--count", default=20, show_default=True, help="Of networks of each kind.")
-@click.option("--images", default=100, show_default=True, help="Test images for each of them.")
-@click.option(
-    "--explain",
-    "explained",
-    multiple=True,
-    type=click.Choice(EXPLAINED_NEURONS),
-    default=EXPLAINED_NEURONS[:1],
-    show_default=True,
-    help="Which class: the trained (original) network's, each network's own; repeat it for both.",
-)
-def main(run: Run, count: int, images: int, explained: tuple[str, ...]) -> None:
+def compute(run: Run, count: int, images: int, explained: tuple[str, ...]) -> None:
     """Correlate maps of trained with those of untrained networks and of shuffled labels."""
     dataset = run.dataset
     settings = run.settings(dataset)
@@ -285,6 +275,97 @@ def _say_what_does_not_fit(networks: Sequence[Mapping[str, Any]]) -> None:
                 f"not {config['stop_at']:.0%}, after {config['epochs']} epochs",
                 err=True,
             )
+
+
+_LOW = ("gradient", "integrated_gradients", "lrp.epsilon", INSENS_METHODS[PENULTIMATE])
+_HIGH = ("deep_taylor", "lrp.alpha_1_beta_0")
+_LAYERS = tuple(INSENS_METHODS.values())
+_UNTRAINED, _SHUFFLED = AGAINST
+
+
+def _checked(
+    against: str, methods: Sequence[str], explained: str = "original", kind: str = "signed"
+) -> str:
+    found = []
+    for method in methods:
+        of = "layer" if method in _LAYERS else explained
+        wanted = {"against": against, "explained": of, "correlation": kind}
+        row = result_row("figure_7", "summary.csv", method=method, **wanted)
+        spread = float(row["variance_over_networks"]) ** 0.5
+        found.append(f"{method_name(method)} {mean_correlation(row)} ± {spread:.2f}")
+    return f"{', '.join(found)} (n = {row['networks']})"
+
+
+def _checked_penultimate(against: str) -> str:
+    signed, absolute = (_checked(against, _LOW, kind=kind) for kind in ("signed", "absolute"))
+    return f"{signed}; of magnitudes {absolute}"
+
+
+CLAIMS = (
+    Claim(
+        "Insens of the penultimate layer correlates as little as Gradient and Integrated "
+        "gradients, trained against untrained (3, Figure 7)",
+        "Figure 7, first",
+        lambda: _checked_penultimate(_UNTRAINED),
+        ("figure_7",),
+        "Holds: Insens is near 0 as the three are; of magnitudes it is on par with Gradient, and "
+        "the two that are multiplied by the input are above both.",
+    ),
+    Claim(
+        "so it does against shuffled labels (3, Figure 7)",
+        "Figure 7, second",
+        lambda: _checked_penultimate(_SHUFFLED),
+        ("figure_7",),
+        "Does not hold of signed maps, of which it is clearly above the three, which are at 0; of "
+        "magnitudes it is between Gradient and the others. Both kinds were trained until they fit, "
+        "on 2,500 images.",
+    ),
+    Claim(
+        "Deep Taylor correlates very highly (3, Figure 7)",
+        "Figure 7, first and second",
+        lambda: (
+            f"untrained: {_checked(_UNTRAINED, _HIGH)}; shuffled: {_checked(_SHUFFLED, _HIGH)}; "
+            f"each network's own class explained, untrained: {_checked(_UNTRAINED, _HIGH, 'own')}; "
+            f"shuffled: {_checked(_SHUFFLED, _HIGH, 'own')}"
+        ),
+        ("figure_7",),
+        "Holds, and for LRP (alpha 1, beta 0) where each network explains its own class: its sign "
+        "is that of the explained output, which for another network's class may be negative.",
+    ),
+    Claim(
+        "Insens correlates more the closer the layer is to the input (3, Figure 7)",
+        "Figure 7, third and fourth",
+        lambda: (
+            f"untrained: {_checked(_UNTRAINED, _LAYERS)}; shuffled: {_checked(_SHUFFLED, _LAYERS)}"
+        ),
+        ("figure_7",),
+        "Holds against both.",
+    ),
+)
+
+
+main = Experiment(
+    "figure_7",
+    compute,
+    draw,
+    datasets=("cifar10",),
+    settings=_TRAINED_TO_FIT,
+    options=(
+        click.Option(["--count"], default=20, show_default=True, help="Of networks of each kind."),
+        click.Option(
+            ["--images"], default=100, show_default=True, help="Test images for each of them."
+        ),
+        click.Option(
+            ["--explain", "explained"],
+            multiple=True,
+            type=click.Choice(EXPLAINED_NEURONS),
+            default=EXPLAINED_NEURONS[:1],
+            show_default=True,
+            help="Which class: the trained (original) network's, each network's own; repeat it for "
+            "both.",
+        ),
+    ),
+).command()
 
 
 if __name__ == "__main__":

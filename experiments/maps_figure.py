@@ -8,12 +8,14 @@ file of their own, whose names are in the order of the panels.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,8 +23,15 @@ from numpy.typing import NDArray
 
 from data_scripts.preparation import DataError
 from experiments.data import TITLES
-from experiments.experiment import Run
-from experiments.methods import BASELINES, METHOD_TITLES, method_maps, predicted
+from experiments.experiment import Experiment, Run
+from experiments.methods import (
+    BASELINES,
+    METHOD_TITLES,
+    method_maps,
+    method_name,
+    predicted,
+)
+from experiments.paper_claim import mean_correlation, result_rows
 from experiments.plots import save
 from experiments.tables import write_csv
 from insens_tf.evaluation import CORRELATIONS, rank_correlation
@@ -30,9 +39,11 @@ from insens_tf.heatmap import grid, heatmap, picture
 
 __all__ = [
     "Panel",
+    "cifar10_correlations",
     "divided_by_largest_magnitude",
     "draw_panels",
     "examples",
+    "maps_experiment",
     "maps_of_datasets",
     "random_images",
     "read_panel",
@@ -115,6 +126,35 @@ def random_images(
     return images[generator.permutation(len(images))[:count]]
 
 
+def maps_experiment(name: str, compute: Callable[..., None]) -> Experiment:
+    """Return an experiment that draws maps of smallNORB and CIFAR-10.
+
+    Parameters
+    ----------
+    name
+        Of the module and of the picture.
+    compute
+        Takes a run, how many images a panel shows, and over how many images maps are compared.
+    """
+    return Experiment(
+        name,
+        compute,
+        partial(draw_panels, name=f"{name}.png"),
+        datasets=("smallnorb|fashion_mnist", "cifar10"),
+        options=(
+            click.Option(
+                ["--images"], default=5, show_default=True, help="Shown of each data set."
+            ),
+            click.Option(
+                ["--count"],
+                default=100,
+                show_default=True,
+                help="Of test images over which maps are compared.",
+            ),
+        ),
+    )
+
+
 def maps_of_datasets(
     run: Run, shown: int, count: int, layers: Collection[str], baselines: Iterable[str] = BASELINES
 ) -> None:
@@ -154,6 +194,29 @@ def maps_of_datasets(
         ]
     head = ["dataset", "first", "second", "correlation", "defined", "mean", "standard_deviation"]
     write_csv(run.folder / "correlations.csv", head, rows)
+
+
+def cifar10_correlations(result: str, first: str, others: Iterable[str]) -> str:
+    """Return how the maps of a method correlate with those of others on CIFAR-10.
+
+    Parameters
+    ----------
+    result
+        Name of a folder of results that :func:`maps_of_datasets` has filled.
+    first, others
+        Names of methods; ``"input"`` is the input itself.
+    """
+    found = []
+    for other in others:
+        row = next(
+            row
+            for row in result_rows(
+                result, "correlations.csv", dataset="cifar10", correlation="signed"
+            )
+            if {row["first"], row["second"]} == {first, other}
+        )
+        found.append(f"{method_name(other)} {mean_correlation(row)}")
+    return ", ".join(found)
 
 
 def summary(values: NDArray[np.floating]) -> tuple[int, float, float]:

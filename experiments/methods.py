@@ -19,6 +19,7 @@ __all__ = [
     "baseline_maps",
     "insens_maps",
     "method_maps",
+    "method_name",
     "predicted",
 ]
 
@@ -45,6 +46,11 @@ METHOD_TITLES = BASELINES | {
 """How a column of a method's maps is titled."""
 
 _BATCH = 256
+
+
+def method_name(method: str) -> str:
+    """Return a method's title in one line."""
+    return METHOD_TITLES[method].replace("\n", " ")
 
 
 def predicted(model: Any, x: NDArray[np.float32]) -> NDArray[np.int64]:

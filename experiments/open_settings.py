@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from experiments.activity import PAPER_ACTIVE_SHARE, active_shares
 from experiments.data import load_data, scaled
-from experiments.experiment import Run, experiment
+from experiments.experiment import Experiment, Run
 from experiments.noise_table import PAPER_ACCURACIES, PLACE_COLOURS, PLACE_TITLES, Measurement
 from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
@@ -82,23 +82,7 @@ def draw(folder: Path) -> None:
     save(figure, folder / "open_settings.png")
 
 
-@experiment("open_settings", datasets=("mnist",), draw=draw, settings={"epochs": 3})
-@click.option(
-    "--count",
-    default=3,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Of networks of each setting.",
-)
-@click.option("--form", default="signed", show_default=True, type=click.Choice(list(NOISE_FORMS)))
-@click.option(
-    "--standard-deviation",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Of the noise.",
-)
-def main(run: Run, count: int, form: str, standard_deviation: float) -> None:
+def compute(run: Run, count: int, form: str, standard_deviation: float) -> None:
     """Measure accuracy, in noise too, and active neurons with other sizes and training of 2CONV."""
     dataset = run.dataset
     tried = dict(TRIED)
@@ -137,6 +121,34 @@ def _measure(task: Measurement) -> dict[str, NDArray[Any]]:
     found = dict(zip(places, task.accuracies(model, images, labels), strict=True))
     found |= active_shares(model, images).averages
     return {"measured": np.array(list(found)), "values": np.array(list(found.values()))}
+
+
+main = Experiment(
+    "open_settings",
+    compute,
+    draw,
+    datasets=("mnist",),
+    settings={"epochs": 3},
+    options=(
+        click.Option(
+            ["--count"],
+            default=3,
+            show_default=True,
+            type=click.IntRange(min=1),
+            help="Of networks of each setting.",
+        ),
+        click.Option(
+            ["--form"], default="signed", show_default=True, type=click.Choice(list(NOISE_FORMS))
+        ),
+        click.Option(
+            ["--standard-deviation"],
+            default=1.0,
+            show_default=True,
+            type=click.FloatRange(min=0, min_open=True),
+            help="Of the noise.",
+        ),
+    ),
+).command()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tensorflow import keras
 import insens_tf
 from benchmarks import growth, insens, report, timing, yardsticks
 from benchmarks.networks import images, vgg_like
+from experiments.tables import inserted
 from tests.architectures import randomise
 from tests.conftest import needs_innvestigate
 
@@ -395,10 +396,10 @@ def test_the_larger_memory_of_both_calls_is_shown(
 
 def test_tables_go_to_their_place_on_a_page() -> None:
     page = "a\n<!-- one -->\nold\n<!-- end -->\nb\n<!-- two -->\nkept\n<!-- end -->\n"
-    assert report.inserted(page, "one", "new\\1\n") == page.replace("old", "\nnew\\1\n")
+    assert inserted(page, "one", "new\\1\n") == page.replace("old", "\nnew\\1\n")
     for wrong in (page + page, "none"):
         with pytest.raises(ValueError, match="expected one place for 'one' on the page, found"):
-            report.inserted(wrong, "one", "new")
+            inserted(wrong, "one", "new")
 
 
 def test_the_command_fills_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

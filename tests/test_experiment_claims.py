@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from experiments import claims
+from experiments import claims, paper_claim
 from experiments.models import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,7 +86,7 @@ def test_a_claim_without_its_row_fails(monkeypatch: pytest.MonkeyPatch, tmp_path
     folder = tmp_path / "noise_table"
     folder.mkdir()
     (folder / "accuracies.csv").write_text("form,place,standard_deviation,seed,accuracy\n")
-    monkeypatch.setattr(claims, "RESULTS", tmp_path)
+    monkeypatch.setattr(paper_claim, "RESULTS", tmp_path)
 
     with pytest.raises(ValueError, match=r"noise_table/accuracies\.csv: expected a row with"):
         claims.table([one for one in claims.CLAIMS if "noise_table" in one.results])

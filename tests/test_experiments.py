@@ -26,7 +26,7 @@ from PIL import Image
 from data_scripts.preparation import write_npz
 from experiments import experiment as experiment_module
 from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data
-from experiments.experiment import Run, experiment
+from experiments.experiment import Experiment, Run
 from experiments.models import SETTINGS, Settings
 from experiments.networks import Store
 from experiments.parallel import Engine
@@ -178,7 +178,7 @@ def made(compute: Callable[..., None], **options: Any) -> click.Command:
         rows = read_csv(folder / "numbers.csv")
         (folder / "drawn.txt").write_text(",".join(row["number"] for row in rows))
 
-    return experiment("made", datasets=("mnist",), draw=draw, **options)(compute)
+    return Experiment("made", compute, draw, datasets=("mnist",), **options).command()
 
 
 def test_pictures_are_of_the_numbers_in_the_folder(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_work_that_was_interrupted_is_continued(tmp_path: Path) -> None:
         numbers = [(int(part[0]),) for part in run.unfinished.parts("number")]
         write_csv(run.folder / "numbers.csv", ("number",), numbers)
 
-    command = made(click.option("--count", default=4)(compute))
+    command = made(compute, options=(click.Option(["--count"], default=4),))
     interrupted = invoked(command, tmp_path, "--quick")
     assert interrupted.exit_code == 1
     assert "the same command continues" in interrupted.output

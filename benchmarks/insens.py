@@ -23,14 +23,10 @@ from benchmarks import yardsticks
 from benchmarks.report import printed, write
 from benchmarks.timing import Work, compared, environment, timed, together
 from insens_tf import demo
+from insens_tf.batches import BATCH_SIZE
+from insens_tf.methods import COMPARED_METHODS
 
-ANALYZERS = (
-    "gradient",
-    "integrated_gradients",
-    "deep_taylor",
-    "lrp.epsilon",
-    "lrp.alpha_1_beta_0",
-)
+ANALYZERS = tuple(COMPARED_METHODS)
 """iNNvestigate's that the paper compares with."""
 
 SAMPLED_NEURONS = 20
@@ -120,7 +116,7 @@ def benchmark(model: Any, x: np.ndarray, x_train: np.ndarray, rounds: int) -> di
         inputs=len(data),
     )
     predicting = timed(
-        "predict", lambda: model.predict(data, batch_size=256, verbose=0), inputs=len(data)
+        "predict", lambda: model.predict(data, batch_size=BATCH_SIZE, verbose=0), inputs=len(data)
     )
     pairs = [
         *((work, unit) for work in against_unit),

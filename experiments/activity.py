@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 import insens_tf
 from experiments.data import SHIPPED_SAMPLE, TITLES
 from experiments.experiment import Experiment, Run
-from experiments.methods import INSENS_LAYERS
 from experiments.models import UNTRAINED_SEED, build
 from experiments.paper_claim import Claim, over_networks, over_settings, result_rows
 from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
+from insens_tf.batches import in_batches
+from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["CLAIMS", "PAPER_ACTIVE_SHARE", "ActiveShares", "active_shares", "main"]
 
@@ -38,7 +39,6 @@ _COLOURS = {"trained": "tab:blue", "untrained": "0.7"}
 _OF_THE_PAPER = ("mnist", SHIPPED_SAMPLE)
 
 _HEAD = ("dataset", "network", "seed", "counted", "share")
-_BATCH = 256
 # Each layer that is pooled, and its pooling.
 POOLED = {"conv_1": "pool_1", "conv_2": "pool_2"}
 
@@ -102,8 +102,8 @@ def active_shares(model: tf.keras.Sequential, images: NDArray[np.float32]) -> Ac
         model.inputs[0], [model.get_layer(pool).output for pool in POOLED.values()]
     )
     winners = dict.fromkeys(POOLED, 0)
-    for start in range(0, len(images), _BATCH):
-        for name, passed_on in zip(POOLED, pooling(images[start : start + _BATCH]), strict=True):
+    for batch in in_batches(images):
+        for name, passed_on in zip(POOLED, pooling(batch), strict=True):
             winners[name] += int(tf.math.count_nonzero(passed_on > 0))
     subnetwork = layers | {
         name: count / (len(images) * neurons[name]) for name, count in winners.items()
@@ -180,7 +180,7 @@ def _active() -> str:
         "mean of layers in subnetwork": "is the mean of the layers' then",
     }
     layers = ", ".join(
-        f"{_share(layer)} of l = {number}" for layer, number in INSENS_LAYERS.items()
+        f"{_share(layer)} of l = {number}" for layer, number in HIDDEN_LAYERS.items()
     )
     over_all = "; ".join(
         f"{_share(counted)} {said}, {over_settings(counted)} with other settings"

@@ -31,11 +31,13 @@ from tensorflow import keras
 import insens_tf
 from experiments.experiment import Experiment, Run
 from experiments.maps_figure import examples, random_images, summary
-from experiments.methods import INSENS_LAYERS, predicted
+from experiments.methods import predicted
 from experiments.paper_claim import Claim, result_rows
 from experiments.plots import save
 from experiments.tables import write_csv
+from insens_tf.batches import in_batches
 from insens_tf.heatmap import grid, heatmap, picture
+from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["CLAIMS", "choose_neurons", "cosine_similarities", "draw", "light_seen", "main"]
 
@@ -46,7 +48,6 @@ KINDS = {"all": 2, "none": 1, "some": 2}
 
 _INPUTS = 4
 _AT_A_TIME = 64
-_BATCH = 256
 
 
 def choose_neurons(
@@ -238,8 +239,7 @@ def _black_fields(
     """Return each convolution's shares: of black fields, of these that are active, of active."""
     seen = light_seen(network.model, CONVOLUTIONS)
     neurons, black, active_in_black, active = (Counter[str]() for _ in range(4))
-    for start in range(0, len(images), _BATCH):
-        x = images[start : start + _BATCH]
+    for x in in_batches(images):
         sees = seen(x)
         for layer, activity in network.activity(x, list(CONVOLUTIONS)).items():
             neurons[layer] += activity.size
@@ -268,13 +268,13 @@ def _similarity() -> str:
     similar = {row["layer"]: row for row in result_rows("figure_2", "similarity.csv")}
     return "mean cosine of a neuron's w for two inputs: " + ", ".join(
         f"l = {number}: {float(similar[layer]['mean']):.2f}"
-        for layer, number in INSENS_LAYERS.items()
+        for layer, number in HIDDEN_LAYERS.items()
     )
 
 
 def _active_in_black_fields() -> str:
     return "; ".join(
-        f"l = {INSENS_LAYERS[row['layer']]}: {float(row['active_in_black_fields']):.1%} of those "
+        f"l = {HIDDEN_LAYERS[row['layer']]}: {float(row['active_in_black_fields']):.1%} of those "
         "that see only black are active"
         for row in result_rows("figure_2", "black_fields.csv")
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from experiments.experiment import Run
 from experiments.maps_figure import cifar10_correlations, maps_experiment, maps_of_datasets
-from experiments.methods import BASELINES, INSENS_METHODS, PENULTIMATE
+from experiments.methods import INSENS_METHODS, PENULTIMATE
 from experiments.paper_claim import Claim
+from insens_tf.methods import COMPARED_METHODS
 
 __all__ = ["CLAIMS", "main"]
 
@@ -27,7 +28,7 @@ CLAIMS = (
         "by eye",
         lambda: (
             "correlation with Insens: "
-            + cifar10_correlations("figure_5", INSENS_METHODS[PENULTIMATE], tuple(BASELINES))
+            + cifar10_correlations("figure_5", INSENS_METHODS[PENULTIMATE], tuple(COMPARED_METHODS))
         ),
         ("figure_5",),
         "Holds by eye for the methods with signs; the correlation is moderate.",

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from experiments.experiment import Run
 from experiments.maps_figure import cifar10_correlations, maps_experiment, maps_of_datasets
-from experiments.methods import INSENS_LAYERS, INSENS_METHODS
+from experiments.methods import INSENS_METHODS
 from experiments.paper_claim import Claim
+from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["CLAIMS", "main"]
 
 
 def compute(run: Run, images: int, count: int) -> None:
     """Draw Insens of the layers l = 1, 3 and 5 (Figure 6)."""
-    maps_of_datasets(run, images, count, layers=list(INSENS_LAYERS), baselines=())
+    maps_of_datasets(run, images, count, layers=list(HIDDEN_LAYERS), baselines=())
 
 
 CLAIMS = (

@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.methods import (
-    BASELINES,
     INSENS_METHODS,
     METHOD_TITLES,
     PENULTIMATE,
@@ -48,6 +47,7 @@ from experiments.plots import new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS, rank_correlation
+from insens_tf.methods import COMPARED_METHODS
 
 __all__ = ["CLAIMS", "main"]
 
@@ -111,7 +111,7 @@ def draw(folder: Path) -> None:
 
 def _draw(rows: Sequence[Mapping[str, str]], kinds: Sequence[str], path: Path) -> None:
     layers = list(INSENS_METHODS.values())
-    methods = [*BASELINES, INSENS_METHODS[PENULTIMATE]]
+    methods = [*COMPARED_METHODS, INSENS_METHODS[PENULTIMATE]]
     figure = new_figure(12, 3.4 * len(kinds))
     panels = figure.subplots(len(kinds), 4, sharey=True, squeeze=False, width_ratios=(6, 6, 3, 3))
     for row_of_panels, kind in zip(panels, kinds, strict=True):
@@ -195,7 +195,7 @@ def _chosen(available: int, wanted: int, seed: int) -> tuple[int, ...]:
 def _maps(explained: Sequence[str]) -> list[tuple[str, str]]:
     """Return each method with the neuron that it explains; Insens explains a layer."""
     return [
-        *((name, one) for one in explained for name in BASELINES),
+        *((name, one) for one in explained for name in COMPARED_METHODS),
         *((name, "layer") for name in INSENS_METHODS.values()),
     ]
 

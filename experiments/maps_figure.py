@@ -24,18 +24,13 @@ from numpy.typing import NDArray
 from data_scripts.preparation import DataError
 from experiments.data import TITLES
 from experiments.experiment import Experiment, Run
-from experiments.methods import (
-    BASELINES,
-    METHOD_TITLES,
-    method_maps,
-    method_name,
-    predicted,
-)
+from experiments.methods import METHOD_TITLES, method_maps, method_name, predicted
 from experiments.paper_claim import mean_correlation, result_rows
 from experiments.plots import save
 from experiments.tables import write_csv
 from insens_tf.evaluation import CORRELATIONS, rank_correlation
 from insens_tf.heatmap import grid, heatmap, picture
+from insens_tf.methods import COMPARED_METHODS
 
 __all__ = [
     "Panel",
@@ -156,7 +151,11 @@ def maps_experiment(name: str, compute: Callable[..., None]) -> Experiment:
 
 
 def maps_of_datasets(
-    run: Run, shown: int, count: int, layers: Collection[str], baselines: Iterable[str] = BASELINES
+    run: Run,
+    shown: int,
+    count: int,
+    layers: Collection[str],
+    baselines: Iterable[str] = COMPARED_METHODS,
 ) -> None:
     """Fill the folder of a run with a panel a data set, and with how the maps correlate.
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import insens_tf
+from insens_tf.batches import outputs
+from insens_tf.methods import COMPARED_METHODS
+from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = [
-    "BASELINES",
-    "INSENS_LAYERS",
     "INSENS_METHODS",
     "METHOD_TITLES",
     "PENULTIMATE",
@@ -23,29 +24,15 @@ __all__ = [
     "predicted",
 ]
 
-BASELINES = {
-    "gradient": "Gradient",
-    "integrated_gradients": "Integrated\ngradients",
-    "deep_taylor": "Deep Taylor",
-    "lrp.epsilon": "LRP (epsilon)",
-    "lrp.alpha_1_beta_0": "LRP (alpha 1,\nbeta 0)",
-}
-"""iNNvestigate's name of each method of Figure 4, and the paper's, which names no rule of LRP."""
-
-INSENS_LAYERS = {"conv_1": 1, "conv_2": 3, "dense": 5}
-"""2CONV's hidden layers, and their number l in the paper, which counts poolings."""
-
 PENULTIMATE = "dense"
 
-INSENS_METHODS = {layer: f"insens/{layer}" for layer in INSENS_LAYERS}
+INSENS_METHODS = {layer: f"insens/{layer}" for layer in HIDDEN_LAYERS}
 """By layer the name of its Insens among the methods."""
 
-METHOD_TITLES = BASELINES | {
-    INSENS_METHODS[layer]: f"Insens\nl = {number}" for layer, number in INSENS_LAYERS.items()
-}
+METHOD_TITLES = {
+    name: title[:1].upper() + title[1:] for name, title in COMPARED_METHODS.items()
+} | {INSENS_METHODS[layer]: f"Insens\nl = {number}" for layer, number in HIDDEN_LAYERS.items()}
 """How a column of a method's maps is titled."""
-
-_BATCH = 256
 
 
 def method_name(method: str) -> str:
@@ -55,18 +42,14 @@ def method_name(method: str) -> str:
 
 def predicted(model: Any, x: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the class that a network predicts for each image, (n,)."""
-    outputs = [
-        np.asarray(model(x[start : start + _BATCH], training=False))
-        for start in range(0, len(x), _BATCH)
-    ]
-    return np.concatenate(outputs).argmax(axis=1)
+    return outputs(model, x).argmax(axis=1)
 
 
 def baseline_maps(
     model: Any,
     x: NDArray[np.float32],
     classes: NDArray[np.int64] | None = None,
-    names: Iterable[str] = BASELINES,
+    names: Iterable[str] = COMPARED_METHODS,
 ) -> dict[str, NDArray[np.float32]]:
     """Return the maps of iNNvestigate's methods.
 
@@ -106,7 +89,7 @@ def insens_maps(
     model: Any,
     x: NDArray[np.float32],
     x_train: NDArray[np.float32],
-    layers: Collection[str] = tuple(INSENS_LAYERS),
+    layers: Collection[str] = tuple(HIDDEN_LAYERS),
 ) -> dict[str, NDArray[np.float32]]:
     """Return Insens of hidden layers, weighted by their activation frequency m/N (Eq. 8).
 
@@ -136,8 +119,8 @@ def method_maps(
     model: Any,
     x: NDArray[np.float32],
     x_train: NDArray[np.float32],
-    layers: Collection[str] = tuple(INSENS_LAYERS),
-    baselines: Iterable[str] = BASELINES,
+    layers: Collection[str] = tuple(HIDDEN_LAYERS),
+    baselines: Iterable[str] = COMPARED_METHODS,
     classes: NDArray[np.int64] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Return the maps of iNNvestigate's methods and of Insens.

@@ -29,6 +29,7 @@ from experiments.models import SETTINGS, Settings, build
 from experiments.paper_claim import Claim, over_networks, result_rows
 from experiments.tables import write_json
 from experiments.versions import versions
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.files import UnusableFileError, results_folder
 
 __all__ = ["CLAIMS", "Network", "main", "shuffled", "train", "train_into", "training_batches"]
@@ -219,9 +220,9 @@ def train_into(folder: Path, network: Network, data: Arrays, data_sha256: str) -
     started = time.perf_counter()
     history = train(model, images, labels, settings, network.seed)
     seconds = time.perf_counter() - started
-    _, train_accuracy = model.evaluate(scaled(images), labels, batch_size=256, verbose=0)
+    _, train_accuracy = model.evaluate(scaled(images), labels, batch_size=BATCH_SIZE, verbose=0)
     test_loss, test_accuracy = model.evaluate(
-        scaled(data["x_test"]), data["y_test"], batch_size=256, verbose=0
+        scaled(data["x_test"]), data["y_test"], batch_size=BATCH_SIZE, verbose=0
     )
 
     # A copy that was never compiled, so that the file holds no optimizer.

@@ -34,7 +34,6 @@ import insens_tf
 from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.maps_figure import divided_by_largest_magnitude
-from experiments.methods import INSENS_LAYERS
 from experiments.networks import Store
 from experiments.paper_claim import Claim, mean_correlation, result_row
 from experiments.plots import grouped_bars, new_figure, save
@@ -42,6 +41,7 @@ from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import rank_correlation
 from insens_tf.heatmap import grid, heatmap, picture
+from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["CLAIMS", "MEASURES", "VARIANTS", "likeness", "main", "variants"]
 
@@ -152,7 +152,7 @@ def _draw_bars(rows: list[dict[str, str]], datasets: list[str], path: Path) -> N
     for row_of_panels, (measure, title) in zip(panels, _MEASURE_TITLES.items(), strict=True):
         for panel, dataset in zip(row_of_panels, datasets, strict=True):
             bars = {}
-            for layer, number in INSENS_LAYERS.items():
+            for layer, number in HIDDEN_LAYERS.items():
                 found = [
                     [
                         (float(row["mean"]), float(row["standard_deviation"]))
@@ -182,7 +182,7 @@ def _draw_bars(rows: list[dict[str, str]], datasets: list[str], path: Path) -> N
 def _draw_maps(arrays: Mapping[str, NDArray[Any]], dataset: str, path: Path) -> None:
     inputs = picture(arrays["x"])
     rows, cell_titles, row_titles = [], [], []
-    for layer_number, paper_number in enumerate(INSENS_LAYERS.values()):
+    for layer_number, paper_number in enumerate(HIDDEN_LAYERS.values()):
         for image, shown in enumerate(arrays["shown"]):
             maps = arrays["maps"][:, layer_number, image]
             rows.append([inputs[image], *heatmap(maps.astype(np.float64))])
@@ -261,15 +261,15 @@ def _measure(task: _Task) -> dict[str, NDArray[Any]]:
     data = load_data(task.store.data, task.network.dataset)
     network = insens_tf.SwitchedNetwork(task.store.load(task.network, task.data_sha256))
     frequency = network.activation_frequency(
-        scaled(data["x_train"]), list(INSENS_LAYERS), progress=False
+        scaled(data["x_train"]), list(HIDDEN_LAYERS), progress=False
     )
     maps = variants(network, scaled(data["x_test"][list(task.images)]), frequency)
     measured = [
         [likeness(maps["insens"][layer], maps[name][layer]) for name in VARIANTS]
-        for layer in INSENS_LAYERS
+        for layer in HIDDEN_LAYERS
     ]
     shown = [
-        [divided_by_largest_magnitude(one[layer][list(task.shown)])[0] for layer in INSENS_LAYERS]
+        [divided_by_largest_magnitude(one[layer][list(task.shown)])[0] for layer in HIDDEN_LAYERS]
         for one in maps.values()
     ]
     return {"likeness": np.array(measured, np.float32), "maps": np.array(shown, np.float16)}
@@ -278,7 +278,7 @@ def _measure(task: _Task) -> dict[str, NDArray[Any]]:
 def _rows(values: NDArray[np.float32]) -> list[tuple[Any, ...]]:
     """Return layer, variant, measure, the mean and spread over images, and in how many there is."""
     rows = []
-    for layer, of_layer in zip(INSENS_LAYERS, values, strict=True):
+    for layer, of_layer in zip(HIDDEN_LAYERS, values, strict=True):
         for variant, of_variant in zip(VARIANTS, of_layer, strict=True):
             for measure, of_images in zip(MEASURES, of_variant, strict=True):
                 defined = of_images[np.isfinite(of_images)].astype(np.float64)
@@ -295,7 +295,7 @@ def _all_neurons() -> str:
         f"{TITLES[dataset]}: "
         + ", ".join(
             f"l = {number} {mean_correlation(_variant(dataset, layer, 'all'))}"
-            for layer, number in INSENS_LAYERS.items()
+            for layer, number in HIDDEN_LAYERS.items()
         )
         for dataset in ("mnist", "fashion_mnist", "cifar10")
     )

@@ -22,8 +22,10 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from insens_tf.analyzer import create_analyzer
+from insens_tf.batches import outputs
 from insens_tf.heatmap import grid, heatmap, picture
 from insens_tf.innvestigate_contract import WHY_MISSING
+from insens_tf.methods import PAPER_METHODS
 from insens_tf.network import SwitchedNetwork
 from insens_tf.two_conv import two_conv
 
@@ -36,13 +38,6 @@ DIGITS = "digits.npz"
 _BATCH = 50
 _LEARNING_RATE = 1e-3
 _NEURONS_TO_CHECK = 100
-# What the paper compares Insens with; which rule of LRP it means it does not say.
-_OTHER_METHODS = {
-    "gradient": "gradient",
-    "integrated_gradients": "integrated\ngradients",
-    "deep_taylor": "deep Taylor",
-    "lrp.epsilon": "LRP (epsilon)",
-}
 
 
 class Digits(NamedTuple):
@@ -212,7 +207,7 @@ def run(
         f"seed {seed}."
     )
     model = train(data.x_train, data.y_train, seed=seed, epochs=epochs)
-    predicted = np.argmax(_in_batches(model, data.x_test), axis=-1)
+    predicted = np.argmax(outputs(model, data.x_test), axis=-1)
     accuracy = float(np.mean(predicted == data.y_test))
     say(f"Test accuracy: {accuracy:.1%} of {len(data.y_test)} digits.")
 
@@ -253,13 +248,13 @@ def run(
 
     frequency = network.activation_frequency(data.x_train, progress=False)
     x = data.x_test[chosen]
-    others = _OTHER_METHODS
+    others = PAPER_METHODS
     if WHY_MISSING is not None:
         say(
             "iNNvestigate, which is for Python below 3.12, cannot be imported here: of the other "
             "methods\nonly the gradient is drawn.\n"
         )
-        others = {"switched.weights": _OTHER_METHODS["gradient"]}
+        others = {"switched.weights": PAPER_METHODS["gradient"]}
     maps = {title: create_analyzer(name, model).analyze(x) for name, title in others.items()}
     layers = [layer.name for layer in network.layers]
     insens = network.insens(x, layers, frequency, progress=sys.stderr.isatty())
@@ -297,12 +292,6 @@ def _draw(
 
 def _one_of_each_class(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array([np.flatnonzero(labels == label)[0] for label in np.unique(labels)])
-
-
-def _in_batches(model: tf.keras.Sequential, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.concatenate(
-        [model(x[start : start + _BATCH], training=False) for start in range(0, len(x), _BATCH)]
-    )
 
 
 def _sample_file() -> Any:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 __all__ = [
+    "NEURON_SELECTION_MODES",
     "OF_KERAS_TENSORS",
     "WHY_MISSING",
     "AnalyzerBase",
@@ -19,6 +20,9 @@ __all__ = [
     "analyzers",
     "classes",
 ]
+
+NEURON_SELECTION_MODES = ("max_activation", "index", "all")
+"""Which output neurons an analyzer explains."""
 
 WHY_MISSING: str | None = None
 """Why iNNvestigate cannot be imported; None where it can."""

@@ -1,11 +1,11 @@
-"""Every name that `create_analyzer` knows: what it is and where it is from, without TensorFlow."""
+"""Every method that `create_analyzer` knows by a name, and which of them the paper compares."""
 
 from __future__ import annotations
 
 from insens_tf.baselines.methods import METHODS as BASELINES
 from insens_tf.baselines.methods import Method
 
-__all__ = ["BASELINES", "METHODS", "OURS", "Method"]
+__all__ = ["BASELINES", "COMPARED_METHODS", "METHODS", "OURS", "PAPER_METHODS", "Method"]
 
 _PAPER = '"State Sensitivity for Deep Neural Network Interpretability"'
 
@@ -27,3 +27,15 @@ OURS: dict[str, Method] = {
 
 METHODS: dict[str, Method] = {**OURS, **BASELINES}
 """Ours, then iNNvestigate's."""
+
+PAPER_METHODS = {
+    "gradient": "gradient",
+    "integrated_gradients": "integrated\ngradients",
+    "deep_taylor": "deep Taylor",
+    "lrp.epsilon": "LRP (epsilon)",
+}
+"""The methods that the paper compares Insens with, and their titles. It names no rule of LRP; the
+epsilon rule stands for it."""
+
+COMPARED_METHODS = {**PAPER_METHODS, "lrp.alpha_1_beta_0": "LRP (alpha 1,\nbeta 0)"}
+"""The same, and the other rule of LRP that the paper may mean."""

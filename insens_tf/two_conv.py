@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["two_conv"]
+from insens_tf.arguments import one_of
+
+__all__ = ["HIDDEN_LAYERS", "two_conv"]
+
+HIDDEN_LAYERS = {"conv_1": 1, "conv_2": 3, "dense": 5}
+"""The hidden layers, and their number l in the paper, which counts poolings too."""
 
 
 def two_conv(
@@ -136,8 +141,7 @@ def _check_arguments(
     for name, size in sizes.items():
         if not _is_positive(size):
             raise ValueError(f"{name} must be a positive integer, not {size!r}")
-    if padding not in ("same", "valid"):
-        raise ValueError(f"padding must be 'same' or 'valid', not {padding!r}")
+    one_of("padding", padding, ("same", "valid"))
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be a share of at least 0 and below 1, not {dropout!r}")
 

@@ -796,7 +796,7 @@ MISTAKES = {
     ),
     "no such method": (
         ["compare", "{model}", "{arrays}", "--methods", "deeptaylor", "--out", "{folder}/out"],
-        "deeptaylor: no such method, did you mean deep_taylor",
+        r"deeptaylor: no such method \(did you mean deep_taylor\?\); insens-tf methods",
     ),
     "a method that needs arguments": (
         ["compare", "{model}", "{arrays}", "--methods", "lrp", "--out", "{folder}/out"],

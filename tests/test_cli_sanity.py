@@ -101,7 +101,7 @@ def assert_written(out: Path, expected: dict[str, list[RandomisationCheck]]) -> 
 def test_it_writes_what_the_library_gives(
     given: Given, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sanity, "_BATCH", 20)  # the training images are more than one
+    monkeypatch.setattr(sanity, "BATCH_SIZE", 20)  # the training images are more than one
     out = tmp_path / "results"
     done = call(
         *("sanity", *given.paths, "--methods", "switched.weights, insens", "--layer", "-1"),
@@ -196,7 +196,7 @@ def test_help_has_examples(call: Any) -> None:
 
 MISTAKES = {
     "a layer and no insens": (["--methods", "switched.weights", "--layer", "0"], "are for insens"),
-    "no such method": (["--methods", "insen"], "no such method, did you mean insens"),
+    "no such method": (["--methods", "insen"], r"no such method \(did you mean insens\?\)"),
     "no such layer": (["--methods", "insens", "--layer", "dens"], "dens: .*mean dense.*conv"),
     "no such check": (["--check", "both"], "'both' is not one of 'cascading', 'independent'"),
     "a frequency of one network": (

@@ -12,9 +12,9 @@ from scipy.spatial import distance
 
 from experiments import variants as experiment
 from experiments.maps_figure import divided_by_largest_magnitude
-from experiments.methods import INSENS_LAYERS
 from experiments.tables import write_csv
 from experiments.variants import MEASURES, VARIANTS, likeness, variants
+from insens_tf.two_conv import HIDDEN_LAYERS
 from tests.conftest import CaseOf
 from tests.oracle import assert_agrees
 
@@ -77,7 +77,7 @@ def test_shown_images_have_different_labels() -> None:
 
 
 def test_rows_leave_out_what_is_not_defined() -> None:
-    shape = (len(INSENS_LAYERS), len(VARIANTS), len(MEASURES), 3)
+    shape = (len(HIDDEN_LAYERS), len(VARIANTS), len(MEASURES), 3)
     values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     values[0, 0, 0, 1] = np.nan
     values[-1, -1, -1] = np.nan
@@ -112,7 +112,7 @@ def test_pictures_of_a_folder(datasets: tuple[str, ...], networks: int, tmp_path
     for dataset in datasets:
         image = (28, 28, 1) if dataset == "mnist" else (32, 32, 3)
         values = random.uniform(
-            -1, 1, (networks, len(INSENS_LAYERS), len(VARIANTS), len(MEASURES), 6)
+            -1, 1, (networks, len(HIDDEN_LAYERS), len(VARIANTS), len(MEASURES), 6)
         ).astype(np.float32)
         np.savez_compressed(
             tmp_path / f"{dataset}.npz",

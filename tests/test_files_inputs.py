@@ -155,7 +155,7 @@ def test_scales_that_are_not_clear_are_refused() -> None:
         inputs_of(np.array([[[0, 255]]]), (1, 2))
     with pytest.raises(UnusableFileError, match=r"--scale 0\.\.1 expects pixels in 0\.\.255"):
         inputs_of(np.array([[[0.0, 256.0]]]), (1, 2), scale="0..1")
-    with pytest.raises(ValueError, match="scale is '2'"):
+    with pytest.raises(ValueError, match="scale='2': expected one of 'auto'"):
         inputs_of(np.zeros((1, 1, 2)), (1, 2), scale="2")
     with pytest.raises(ValueError, match="first is 0"):
         inputs_of(np.zeros((1, 1, 2)), (1, 2), first=0)

@@ -138,7 +138,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         ({"kernel_size": 0}, "kernel_size must be a positive integer"),
         ({"pool_size": True}, "pool_size must be a positive integer, not True"),
         ({"units": -3}, "units must be a positive integer, not -3"),
-        ({"padding": "full"}, "padding must be 'same' or 'valid', not 'full'"),
+        ({"padding": "full"}, "padding='full': expected one of 'same', 'valid'"),
         ({"dropout": 1.0}, "dropout must be a share of at least 0 and below 1, not 1.0"),
         ({"seed": -1}, "seed must be None or an integer of at least 0, not -1"),
         ({"seed": 0.5}, "seed must be None or an integer of at least 0, not 0.5"),

@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 from insens_tf.analyzer.saved import read_state, write_state
 from insens_tf.argument_types import LayerLike, Neurons
-from insens_tf.innvestigate_contract import AnalyzerBase, NotAnalyzeableModelException, classes
+from insens_tf.arguments import one_of
+from insens_tf.innvestigate_contract import (
+    NEURON_SELECTION_MODES,
+    AnalyzerBase,
+    NotAnalyzeableModelException,
+    classes,
+)
 from insens_tf.keras_versions import model_from_json
 from insens_tf.layers import HiddenLayer
 from insens_tf.network import SwitchedNetwork
 
-__all__ = ["SwitchedAnalyzer", "checked_choice"]
+__all__ = ["SwitchedAnalyzer"]
 
 Analyzer = TypeVar("Analyzer", bound="SwitchedAnalyzer")
-
-NEURON_SELECTION_MODES = ("max_activation", "index", "all")
 
 
 class SwitchedAnalyzer(AnalyzerBase):
@@ -67,7 +71,7 @@ class SwitchedAnalyzer(AnalyzerBase):
         smooth_activations: str | None = None,
         disable_model_checks: bool = False,
     ) -> None:
-        checked_choice("neuron_selection_mode", neuron_selection_mode, NEURON_SELECTION_MODES)
+        one_of("neuron_selection_mode", neuron_selection_mode, NEURON_SELECTION_MODES)
         # Not by iNNvestigate's constructor, which is not there everywhere.
         self._model = model
         self._neuron_selection_mode = neuron_selection_mode
@@ -238,14 +242,6 @@ def _registered(class_name: str, base: type) -> Any:
             "import (and register) the module that defines it first"
         )
     return kind
-
-
-def checked_choice(argument: str, value: Any, expected: Collection[str]) -> str:
-    """Return `value` if it is one of those expected, and raise ValueError otherwise."""
-    if not isinstance(value, str) or value not in expected:
-        names = ", ".join(repr(name) for name in expected)
-        raise ValueError(f"{argument}={value!r}: expected one of {names}")
-    return value
 
 
 def _all_layers(model: Any) -> Iterator[Any]:

@@ -9,11 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from insens_tf.activation_frequency import ActivationFrequency
-from insens_tf.analyzer.base import NEURON_SELECTION_MODES, SwitchedAnalyzer, checked_choice
+from insens_tf.analyzer.base import SwitchedAnalyzer
 from insens_tf.analyzer.registry import register
 from insens_tf.argument_types import FrequencyLike, LayerLike, Neurons
+from insens_tf.arguments import one_of
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.errors import NoHiddenLayerError
 from insens_tf.frequency_check import checked_frequency
+from insens_tf.innvestigate_contract import NEURON_SELECTION_MODES
 from insens_tf.insens import SENSITIVITIES, STATES
 from insens_tf.layers import HiddenLayer
 
@@ -89,7 +92,7 @@ class InsensAnalyzer(SwitchedAnalyzer):
         progress: bool = True,
         disable_model_checks: bool = False,
     ) -> None:
-        checked_choice("neuron_selection_mode", neuron_selection_mode, NEURON_SELECTION_MODES)
+        one_of("neuron_selection_mode", neuron_selection_mode, NEURON_SELECTION_MODES)
         if neuron_selection_mode != "all":
             raise ValueError(
                 f"neuron_selection_mode={neuron_selection_mode!r}: expected 'all', as "
@@ -109,14 +112,14 @@ class InsensAnalyzer(SwitchedAnalyzer):
                 "the output of such a model"
             )
         self.layer = self._layers(-1 if layer is None else layer, output=False)
-        self.state = checked_choice("state", state, STATES)
-        self.sensitivity = checked_choice("sensitivity", sensitivity, SENSITIVITIES)
+        self.state = one_of("state", state, STATES)
+        self.sensitivity = one_of("sensitivity", sensitivity, SENSITIVITIES)
         self.progress = bool(progress)
         self.frequency_ = self._checked_frequency(frequency)
         self._has_warned = False
 
     def fit(
-        self, X: Any, *, batch_size: int = 256, steps: int | None = None, verbose: Any = True
+        self, X: Any, *, batch_size: int = BATCH_SIZE, steps: int | None = None, verbose: Any = True
     ) -> InsensAnalyzer:
         """Learn in what share of the training samples each neuron is active: m/N of Eq. 8.
 

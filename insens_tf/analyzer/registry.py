@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from insens_tf.arguments import one_of
 from insens_tf.innvestigate_contract import (
     OF_KERAS_TENSORS,
     AnalyzerBase,
@@ -104,10 +104,7 @@ def create_analyzer(name: str, model: Any, **arguments: Any) -> Any:
     (8, 28, 28, 1)
     """
     known = [*analyzers, *(one for one in BASELINES if one not in analyzers)]
-    if not isinstance(name, str) or name not in known:
-        close = difflib.get_close_matches(str(name), known)
-        meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ";"
-        raise ValueError(f"name={name!r}: no such analyzer{meant} there are {', '.join(known)}")
+    one_of("name", name, known)
     if name in analyzers and not issubclass(analyzers[name], OF_KERAS_TENSORS):
         return analyzers[name](model, **arguments)
     # Imported here, as those who analyse with ours do not need it.

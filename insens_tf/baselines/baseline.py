@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 import warnings
 from typing import Any, NamedTuple
@@ -12,8 +11,8 @@ import numpy as np
 from innvestigate import NotAnalyzeableModelException
 from innvestigate.analyzer import AugmentReduceBase, DeepTaylor, IntegratedGradients
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
+from insens_tf.arguments import one_of
 from insens_tf.baselines.checks import (
     NamedModelChecks,
     checked_inputs,
@@ -26,18 +25,12 @@ from insens_tf.baselines.model_copy import CopiedModel, Recipe
 from insens_tf.baselines.noise import Noise
 from insens_tf.baselines.pitfalls import warn_of_empty_maps, warn_of_gaps
 from insens_tf.baselines.private_graph import PrivateGraph
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.chunks import slices
-from insens_tf.innvestigate_contract import OF_KERAS_TENSORS
+from insens_tf.innvestigate_contract import NEURON_SELECTION_MODES, OF_KERAS_TENSORS
+from insens_tf.progress import progress_bar
 
 __all__ = ["Baseline", "baseline_names", "create_baseline"]
-
-NEURON_SELECTION_MODES = ("max_activation", "index", "all")
-
-ROWS_AT_A_TIME = 256
-"""How many inputs, with their variations counted, go through the graph at once by default."""
-
-PATIENCE_IN_SECONDS = 2.0
-"""How long an analysis may take before it shows a progress bar."""
 
 
 def create_baseline(
@@ -75,10 +68,7 @@ def create_baseline(
         If iNNvestigate cannot analyse this model in this way.
     """
     known = baseline_names()
-    if name not in known:
-        close = difflib.get_close_matches(str(name), known)
-        meant = f"; did you mean {' or '.join(map(repr, close))}?" if close else ";"
-        raise ValueError(f"name={name!r}: no such analyzer{meant} there are {', '.join(known)}")
+    one_of("name", name, known)
     return Baseline(name, model, seed=seed, **arguments)
 
 
@@ -108,11 +98,7 @@ class Baseline:
     def __init__(self, name: str, model: Any, *, seed: int | None = None, **arguments: Any) -> None:
         self.name = name
         self.neuron_selection_mode: str = arguments.get("neuron_selection_mode", "max_activation")
-        if self.neuron_selection_mode not in NEURON_SELECTION_MODES:
-            raise ValueError(
-                f"neuron_selection_mode: expected one of {', '.join(NEURON_SELECTION_MODES)}, got "
-                f"{self.neuron_selection_mode!r}."
-            )
+        one_of("neuron_selection_mode", self.neuron_selection_mode, NEURON_SELECTION_MODES)
         kind = innvestigate.analyzer.analyzers[name]
         self._noise = Noise.of(name, kind, arguments, seed)
         self._postprocessed = arguments.get("postprocess") is not None
@@ -183,13 +169,12 @@ class Baseline:
             neuron_selection, self.neuron_selection_mode, total, self._copy.model.output_shape[-1]
         )
         if batch_size is None:
-            batch_size = max(1, ROWS_AT_A_TIME // self._variations)
-        bar = tqdm(
+            batch_size = max(1, BATCH_SIZE // self._variations)
+        bar = progress_bar(
             list(slices(total, count("batch_size", batch_size))),
             desc=self.name,
             unit="batch",
-            delay=PATIENCE_IN_SECONDS,
-            disable=not progress or self._variations == 1,
+            shown=progress and self._variations > 1,
         )
         with self._lock:
             if self._private.closed:

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from insens_tf import files
 from insens_tf.cli.drawing import (
@@ -34,6 +33,7 @@ from insens_tf.cli.options import (
 )
 from insens_tf.cli.reading import GivenInputs, check_layers, chosen_layers, read_network
 from insens_tf.cli.results import record_of
+from insens_tf.progress import progress_bar
 
 __all__ = ["analyze"]
 
@@ -41,7 +41,6 @@ __all__ = ["analyze"]
 # that fit into memory several times, but whole overviews.
 _IMAGES_OF_A_BLOCK = 100
 _BYTES_OF_A_BLOCK = 64 * 2**20
-_PATIENCE_IN_SECONDS = 2.0
 
 
 @click.command(
@@ -197,13 +196,12 @@ def _blocks(
     done = len(inputs) - sum(rows.stop - rows.start for rows in remaining)
     if done:
         click.echo(f"Continuing: {done} of {len(inputs)} images were done before.")
-    with tqdm(
+    with progress_bar(
         desc="Insens",
         unit="image",
         total=len(inputs),
         initial=done,
-        delay=_PATIENCE_IN_SECONDS,
-        disable=not shows_progress(),
+        shown=shows_progress(),
     ) as bar:
         for rows in remaining:
             yield rows

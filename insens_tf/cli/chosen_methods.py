@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
@@ -11,9 +10,10 @@ from typing import Any
 import click
 
 from insens_tf import files
+from insens_tf.arguments import did_you_mean
 from insens_tf.cli.messages import CommandError, in_command_line_words
 from insens_tf.cli.options import layer_help
-from insens_tf.methods import METHODS, OURS
+from insens_tf.methods import METHODS, OURS, PAPER_METHODS
 
 __all__ = [
     "LeftOut",
@@ -25,14 +25,7 @@ __all__ = [
     "stand_in",
 ]
 
-# lrp.epsilon stands for LRP: the paper says no more than that it is iNNvestigate's.
-_METHODS_OF_THE_PAPER = (
-    "gradient",
-    "integrated_gradients",
-    "deep_taylor",
-    "lrp.epsilon",
-    "insens",
-)
+_DEFAULT_METHODS = (*PAPER_METHODS, "insens")
 # These draw noise, which is to be the same in every run.
 _NOISY_METHODS = ("random", "smoothgrad")
 
@@ -54,7 +47,7 @@ def methods_option(which: str, of_the_paper: str = "") -> Callable[[Any], Any]:
         multiple=True,
         metavar="NAME,...",
         help=f"{which}; repeat the option or separate them by commas (see insens-tf methods). "
-        f"Without it those of the paper: {', '.join(_METHODS_OF_THE_PAPER)}{of_the_paper}. What "
+        f"Without it those of the paper: {', '.join(_DEFAULT_METHODS)}{of_the_paper}. What "
         "cannot be used on the model, or is iNNvestigate's where that cannot be imported, is left "
         "out, and said.",
     )
@@ -76,14 +69,12 @@ def check_insens_options(
 
 def method_names(texts: Sequence[str]) -> list[str]:
     """Read --methods, which each may name several; without it, those of the paper."""
-    names = [name.strip() for text in texts for name in text.split(",")] or _METHODS_OF_THE_PAPER
+    names = [name.strip() for text in texts for name in text.split(",")] or _DEFAULT_METHODS
     for name in names:
         if name not in METHODS:
-            close = difflib.get_close_matches(name, METHODS, n=1)
-            meant = f", did you mean {close[0]}?" if close else ";"
             raise CommandError(
-                f"--methods {name or repr(name)}: no such method{meant} insens-tf methods lists "
-                "those there are"
+                f"--methods {name or repr(name)}: no such method{did_you_mean(name, METHODS)}; "
+                "insens-tf methods lists those there are"
             )
         if METHODS[name].needs:
             needs = " and ".join(METHODS[name].needs)

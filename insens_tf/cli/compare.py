@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import files
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.cli.chosen_methods import (
     LeftOut,
     arguments_of,
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
     from insens_tf.network import SwitchedNetwork
 
 __all__ = ["compare"]
-
-_BATCH = 256
 
 
 @click.command(
@@ -203,7 +202,7 @@ class _Predictions(NamedTuple):
 
 
 def _predictions_of(model: Any, inputs: files.ModelInputs) -> _Predictions:
-    batches = [np.asarray(model(batch, training=False)) for batch in inputs.batches(_BATCH)]
+    batches = [np.asarray(model(batch, training=False)) for batch in inputs.batches(BATCH_SIZE)]
     outputs = np.concatenate(batches).reshape(len(inputs), -1)
     classes = outputs.argmax(axis=1)
     values = outputs.astype(np.float64)

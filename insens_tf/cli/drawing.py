@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import files, heatmap
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.cli.messages import said_in_one_line
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ _SIDE_OF_AN_OVERVIEW = 6000
 _SIDE_OF_A_CELL = 112
 # Heatmaps of a small image are magnified until they are about so many screen pixels high or wide.
 _SIDE_OF_A_HEATMAP = 224
-_BATCH = 256
 # A file's name is of 255 bytes at most, in some file systems of 143.
 _BYTES_OF_AN_IMAGE, _BYTES_OF_A_LAYER, _BYTES_OF_WHAT = 50, 70, 110
 
@@ -81,7 +81,7 @@ class Drawing:
         self._inputs = inputs
         self._channels = channels
         # One rule for all: how bright an input is shown depends on the darkest and the brightest.
-        batches = [_shown(inputs, batch) for batch in inputs.batches(_BATCH)]
+        batches = [_shown(inputs, batch) for batch in inputs.batches(BATCH_SIZE)]
         self._extremes = min(one.min() for one in batches), max(one.max() for one in batches)
 
     def inputs(self, rows: slice) -> NDArray[np.uint8]:

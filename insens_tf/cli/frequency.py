@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from insens_tf import files
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.cli.messages import CommandError, said_in_one_line, shows_progress
 from insens_tf.cli.reading import GivenInputs, shape_text
 from insens_tf.files.errors import reading
@@ -26,7 +27,6 @@ __all__ = [
     "training_inputs",
 ]
 
-_BATCH = 256
 _KEPT = "frequency.npz"
 
 
@@ -156,8 +156,8 @@ def frequency_over(
     """Count how often the neurons of some layers, or of all, are active."""
     # Batch by batch, so that the data never stands in memory as floating numbers.
     return network.activation_frequency(
-        inputs.batches(_BATCH),
+        inputs.batches(BATCH_SIZE),
         None if layers is None else [layer.name for layer in layers],
-        steps=-(-len(inputs) // _BATCH),
+        steps=-(-len(inputs) // BATCH_SIZE),
         progress=shows_progress(),
     )

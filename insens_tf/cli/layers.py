@@ -7,15 +7,13 @@ from typing import Any
 import click
 
 from insens_tf import files
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.cli.frequency import frequency_over
 from insens_tf.cli.messages import CommandError, in_command_line_words, said_in_one_line
 from insens_tf.cli.options import examples, first_option, image_options, model_options
 from insens_tf.cli.reading import GivenInputs, load_model, shape_text
 
 __all__ = ["layers"]
-
-# On so many of the images the model is held against the switched network.
-_IMAGES_OF_THE_PROOF = 256
 
 
 @click.command(
@@ -58,7 +56,7 @@ def layers(model: str, data: str | None, **options: Any) -> None:
         raise CommandError(f"model {model} cannot be read, for {names}: see above") from None
     inputs = None if given is None else given.of(loaded)
     with said_in_one_line():
-        click.echo(str(network.report(None if inputs is None else inputs[:_IMAGES_OF_THE_PROOF])))
+        click.echo(str(network.report(None if inputs is None else inputs[:BATCH_SIZE])))
     if inputs is not None:
         click.echo("\n" + _active_shares(network, inputs))
 

@@ -5,16 +5,16 @@ What is wrong with them is found before TensorFlow is loaded, as far as the file
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from insens_tf import files
+from insens_tf.arguments import did_you_mean
 from insens_tf.cli.messages import CommandError, import_tensorflow, said_in_one_line, sign_of_life
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def check_layers(model: files.StoredModel, texts: Sequence[str]) -> None:
         name = re.sub(r":[0-9]+$", "", text)
         if known and name not in known and not _INDEX.fullmatch(text):
             raise CommandError(
-                f"--layer {text}: no such layer{_meant(text, model.layers)}; the model has "
+                f"--layer {text}: no such layer{did_you_mean(text, model.layers)}; the model has "
                 f"{_listed(list(model.layers))}"
             )
 
@@ -183,7 +183,7 @@ def chosen_layer(network: SwitchedNetwork, text: str, *, output: bool = False) -
         reason = "is the output layer, which is no hidden layer"
     else:
         names = [layer.name for layer in candidates]
-        reason = f"is no hidden layer of this network{_meant(text, names)}"
+        reason = f"is no hidden layer of this network{did_you_mean(text, names)}"
     raise CommandError(f"--layer {text} {reason}; expected one of {there_are}")
 
 
@@ -196,11 +196,6 @@ def chosen_layers(network: SwitchedNetwork, texts: Sequence[str]) -> list[Hidden
             raise CommandError(f"--layer {text}: the layer {layer.name} is there twice")
         found.append(layer)
     return found
-
-
-def _meant(text: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(text, list(names), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import files
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.cli.chosen_methods import (
     LeftOut,
     arguments_of,
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
 __all__ = ["sanity"]
 
 _CHECKS = ("cascading", "independent")
-_BATCH = 256
 
 
 class _Run(NamedTuple):
@@ -74,10 +74,10 @@ class _Batches:
         self._inputs = inputs
 
     def __len__(self) -> int:
-        return -(-len(self._inputs) // _BATCH)
+        return -(-len(self._inputs) // BATCH_SIZE)
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
-        return self._inputs[index * _BATCH : (index + 1) * _BATCH]
+        return self._inputs[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
 
 
 @click.command(

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from insens_tf.arguments import one_of
+
 __all__ = ["CORRELATIONS", "rank_correlation"]
 
 CORRELATIONS = ("signed", "absolute", "signed_support", "absolute_support")
@@ -57,8 +59,7 @@ def rank_correlation(
     >>> rank_correlation([[1.0, 2.0, 3.0]], [[10.0, 30.0, 20.0]])
     array([0.5])
     """
-    if kind not in CORRELATIONS:
-        raise ValueError(f"kind={kind!r}: expected one of {', '.join(map(repr, CORRELATIONS))}")
+    one_of("kind", kind, CORRELATIONS)
     first, second = _rows("maps", maps), _rows("others", others)
     if np.shape(maps) != np.shape(others):
         raise ValueError(

@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from insens_tf.arguments import one_of
+
 __all__ = [
     "NOISE_FORMS",
     "NOISE_PLACES",
@@ -212,8 +214,7 @@ def noise_mask(
     "State Sensitivity for Deep Neural Network Interpretability", under review at ICLR 2020, Figure
     4 and its description.
     """
-    if place not in NOISE_PLACES:
-        raise ValueError(f"place={place!r}: expected one of {', '.join(map(repr, NOISE_PLACES))}")
+    one_of("place", place, NOISE_PLACES)
     digit = digit_mask(images, threshold=threshold)
     if place == "clean":
         return np.zeros_like(digit)
@@ -275,9 +276,7 @@ def add_noise(
     >>> noisy = add_noise(x_test, "bordered", 1.0, np.random.default_rng(0))
     """
     if isinstance(form, str):
-        if form not in NOISE_FORMS:
-            raise ValueError(f"form={form!r}: expected one of {', '.join(map(repr, NOISE_FORMS))}")
-        form = NOISE_FORMS[form]
+        form = NOISE_FORMS[one_of("form", form, NOISE_FORMS)]
     if not isinstance(generator, np.random.Generator):
         raise TypeError(
             f"generator: expected a numpy.random.Generator, came {type(generator).__name__}; "

@@ -20,15 +20,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from insens_tf.analyzer import ProjectionAnalyzer, create_analyzer
-from insens_tf.analyzer.base import SwitchedAnalyzer, checked_choice
+from insens_tf.analyzer.base import SwitchedAnalyzer
+from insens_tf.arguments import one_of
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.chunks import slices
 from insens_tf.evaluation.correlation import CORRELATIONS, rank_correlation
 from insens_tf.evaluation.randomised_copy import RandomisedCopy, same_outputs
 from insens_tf.innvestigate_contract import OF_KERAS_TENSORS, analyzers
 from insens_tf.methods import BASELINES
+from insens_tf.progress import progress_bar
 
 __all__ = ["CHECKS", "EXPLAINED_NEURONS", "RandomisationCheck", "randomisation_check"]
 
@@ -37,10 +39,6 @@ CHECKS = ("cascading", "independent")
 
 EXPLAINED_NEURONS = ("original", "own")
 """Whose prediction is explained: the original network's, or each randomised network's own."""
-
-# Work that is done sooner shows no progress bar.
-PATIENCE_IN_SECONDS = 2.0
-ROWS_AT_A_TIME = 256
 
 Method = str | Callable[[Any, NDArray[Any]], Any]
 
@@ -153,10 +151,10 @@ def randomisation_check(
     ... )
     >>> dict(zip(check.layers, check.mean("signed")))
     """
-    checked_choice("check", check, CHECKS)
-    checked_choice("neuron", neuron, EXPLAINED_NEURONS)
+    one_of("check", check, CHECKS)
+    one_of("neuron", neuron, EXPLAINED_NEURONS)
     for kind in kinds:
-        checked_choice("kinds", kind, CORRELATIONS)
+        one_of("kinds", kind, CORRELATIONS)
     x = np.asarray(x)
     if not x.ndim or not len(x):
         raise ValueError(f"x: expected at least one input, came an array of shape {x.shape}")
@@ -173,12 +171,11 @@ def randomisation_check(
     original = maps_of()
     layers = copy.layers[::-1]
     found: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in kinds}
-    bar = tqdm(
+    bar = progress_bar(
         layers,
         desc=f"{method if isinstance(method, str) else 'maps'}, {check}",
         unit="network",
-        delay=PATIENCE_IN_SECONDS,
-        disable=not progress,
+        shown=progress,
     )
     for step, layer in enumerate(bar):
         copy.randomise(layers[: step + 1] if check == "cascading" else [layer])
@@ -279,9 +276,6 @@ def _most_active(analyzer: Any, network: Any, x: NDArray[Any]) -> NDArray[np.int
         activity = analyzer.network.activity(x, analyzer.layer)
     else:
         activity = np.concatenate(
-            [
-                np.asarray(network(x[rows], training=False))
-                for rows in slices(len(x), ROWS_AT_A_TIME)
-            ]
+            [np.asarray(network(x[rows], training=False)) for rows in slices(len(x), BATCH_SIZE)]
         )
     return activity.reshape(len(x), -1).argmax(axis=1)

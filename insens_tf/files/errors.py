@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from insens_tf.arguments import nearest
+
 __all__ = ["UnusableFileError", "neighbours", "one_line", "printable", "reading", "writing"]
 
 
@@ -58,11 +60,9 @@ def writing(path: Path) -> Iterator[None]:
 
 def neighbours(path: Path) -> str:
     """Name files next to a missing one that its name may have been meant for."""
-    import difflib
-
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f" (there is no folder {path.parent} either)"
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f" (did you mean {path.parent / close[0]}?)" if close else ""
+    close = nearest(path.name, names)
+    return "" if close is None else f" (did you mean {path.parent / close}?)"

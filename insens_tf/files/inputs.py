@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from insens_tf.arguments import one_of
 from insens_tf.files.errors import UnusableFileError, one_line
 from insens_tf.files.images import Images
 
@@ -127,8 +128,7 @@ def fit_to_model(
     ValueError
         If `scale` or `first` is unknown or out of range.
     """
-    if scale not in scale_names:
-        raise ValueError(f"scale is {scale!r}; expected one of {', '.join(scale_names)}")
+    one_of("scale", scale, scale_names)
     if first is not None and first < 1:
         raise ValueError(f"first is {first}; expected at least 1")
     shape = tuple(input_shape)

@@ -1,0 +1,27 @@
+"""Progress bars of work that takes longer than a user waits without asking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tqdm.auto import tqdm
+
+__all__ = ["PATIENCE_IN_SECONDS", "progress_bar"]
+
+PATIENCE_IN_SECONDS = 2.0
+"""Work that is done sooner shows no bar."""
+
+
+def progress_bar(steps: Any = None, *, shown: bool, **bar: Any) -> Any:
+    """Return tqdm's bar over some steps.
+
+    Parameters
+    ----------
+    steps : iterable, optional
+        Yields what the bar yields. None: the caller updates the bar.
+    shown : bool
+        Whether to show the bar once the work takes longer than `PATIENCE_IN_SECONDS`.
+    **bar
+        tqdm's own: desc, unit, total and the like.
+    """
+    return tqdm(steps, delay=PATIENCE_IN_SECONDS, disable=not shown, **bar)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from pathlib import Path
 
-import click
 import numpy as np
 
 from data_scripts.preparation import (
@@ -19,8 +17,7 @@ from data_scripts.preparation import (
     DataSet,
     OfficialFile,
     Reader,
-    command_options,
-    run,
+    command,
 )
 
 __all__ = ["CIFAR10", "main", "parse"]
@@ -109,12 +106,10 @@ CIFAR10 = DataSet(
     counts={"train": 50_000, "test": 10_000},
 )
 
-
-@click.command()
-@command_options
-def main(out: Path, source: Path | None, allow_unverified: bool) -> None:
-    """Write cifar10.npz (x_train, y_train, x_test, y_test) from CIFAR-10's binary version."""
-    run(CIFAR10, out, source, allow_unverified)
+main = command(
+    CIFAR10,
+    "Write cifar10.npz (x_train, y_train, x_test, y_test) from CIFAR-10's binary version.",
+)
 
 
 if __name__ == "__main__":

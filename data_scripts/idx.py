@@ -8,7 +8,7 @@ import numpy as np
 
 from data_scripts.preparation import Arrays, DataError, DataSet, OfficialFile, Reader
 
-__all__ = ["FILE_NAMES", "official_files", "parse", "parse_array"]
+__all__ = ["FILE_NAMES", "idx_data_set", "parse", "parse_array"]
 
 _UNSIGNED_BYTE = 0x08
 FILE_NAMES = {
@@ -19,18 +19,33 @@ FILE_NAMES = {
 }
 
 
-def official_files(content_md5: dict[str, str]) -> tuple[OfficialFile, ...]:
-    """Return the four files, which both data sets name alike, with their contents' MD5.
+def idx_data_set(
+    name: str, title: str, addresses: tuple[str, ...], content_md5: dict[str, str]
+) -> DataSet:
+    """Return a data set of 70,000 grey images of 28 x 28 pixels in four idx files.
 
     Parameters
     ----------
+    name, title, addresses
+        As :class:`DataSet` has them.
     content_md5
         The MD5 of each uncompressed file, under ``x_train``, ``y_train``, ``x_test``, ``y_test``.
     """
-    return tuple(
-        # No content is larger than the training images: 16 bytes of header and 28 x 28 each.
-        OfficialFile(name, largest=16 + 60_000 * 28 * 28, content_md5=content_md5[array])
-        for array, name in FILE_NAMES.items()
+    counts = {"train": 60_000, "test": 10_000}
+    # No content is larger than the training images, with their header of 16 bytes.
+    largest = 16 + counts["train"] * 28 * 28
+    return DataSet(
+        name=name,
+        title=title,
+        addresses=addresses,
+        files=tuple(
+            OfficialFile(file, largest, content_md5=content_md5[array])
+            for array, file in FILE_NAMES.items()
+        ),
+        parse=parse,
+        image_shape=(28, 28, 1),
+        classes=10,
+        counts=counts,
     )
 
 

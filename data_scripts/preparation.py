@@ -32,6 +32,7 @@ __all__ = [
     "DataSet",
     "OfficialFile",
     "Reader",
+    "command",
     "command_options",
     "prepare",
     "read_npz",
@@ -251,6 +252,17 @@ def command_options(function: Callable[..., None]) -> Callable[..., None]:
     ):
         function = option(function)
     return function
+
+
+def command(data_set: DataSet, text: str) -> click.Command:
+    """Return the command that prepares a data set; `text` is its help."""
+
+    @click.command(data_set.name, help=text)
+    @command_options
+    def main(out: Path, source: Path | None, allow_unverified: bool) -> None:
+        run(data_set, out, source, allow_unverified)
+
+    return main
 
 
 def run(data_set: DataSet, out: Path, source: Path | None, allow_unverified: bool) -> None:

@@ -27,7 +27,7 @@ from insens_tf.cli.options import (
     frequency_options,
     image_options,
     layer_help,
-    model_options,
+    network_options,
     out_option,
     overwrite_option,
 )
@@ -51,7 +51,7 @@ _BYTES_OF_A_BLOCK = 64 * 2**20
         "analyze model.keras a.png b.png --frequency-from maps/frequency.npz --out more",
     ),
 )
-@model_options
+@network_options
 @click.argument("images", nargs=-1, required=True)
 @click.option(
     "--layer",

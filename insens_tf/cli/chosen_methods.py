@@ -13,6 +13,7 @@ from insens_tf import files
 from insens_tf.arguments import did_you_mean
 from insens_tf.cli.messages import CommandError, in_command_line_words
 from insens_tf.cli.options import layer_help
+from insens_tf.cli.reading import network_arguments
 from insens_tf.methods import METHODS, OURS, PAPER_METHODS
 
 __all__ = [
@@ -85,22 +86,22 @@ def method_names(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def stand_in(name: str, smooth_activations: str | None) -> str:
+def stand_in(name: str, options: dict[str, Any]) -> str:
     """Give the method that computes what another does, where that cannot be had.
 
     Without iNNvestigate a ReLU network's gradient is its output's switched weights.
     """
     from insens_tf.innvestigate_contract import WHY_MISSING
 
-    if name == "gradient" and WHY_MISSING is not None and smooth_activations is None:
+    if name == "gradient" and WHY_MISSING is not None and options["smooth_activations"] is None:
         return "switched.weights"
     return name
 
 
-def arguments_of(name: str, smooth_activations: str | None) -> dict[str, Any]:
+def arguments_of(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Give the arguments that a method's analyzer is created with."""
     if name in OURS:
-        return {"smooth_activations": smooth_activations}
+        return network_arguments(options)
     return {"seed": 0} if name in _NOISY_METHODS else {}
 
 

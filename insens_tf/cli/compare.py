@@ -34,7 +34,7 @@ from insens_tf.cli.options import (
     first_option,
     frequency_options,
     image_options,
-    model_options,
+    network_options,
     out_option,
     overwrite_option,
 )
@@ -62,7 +62,7 @@ __all__ = ["compare"]
         "compare model.keras mnist.npz --first 9 --methods lrp.z --methods lrp.flat --out lrp",
     ),
 )
-@model_options
+@network_options
 @click.argument("images", nargs=-1, required=True)
 @methods_option(
     "Which methods, across the picture in this order",
@@ -120,7 +120,7 @@ def compare(
         check_one_input_and_output(loaded, stored.path)
         inputs = given.of(loaded)
         left_out = LeftOut()
-        analyzers = _analyzers(loaded, names, left_out, options["smooth_activations"])
+        analyzers = _analyzers(loaded, names, left_out, options)
         left_out.say(analyzers, "drawn")
         record["methods"] = list(analyzers)
         record["left_out_methods"] = left_out.reasons
@@ -179,15 +179,15 @@ def _write_maps(
 
 
 def _analyzers(
-    model: Any, names: Sequence[str], left_out: LeftOut, smooth_activations: str | None
+    model: Any, names: Sequence[str], left_out: LeftOut, options: dict[str, Any]
 ) -> dict[str, Any]:
     from insens_tf.analyzer import create_analyzer
 
     found = {}
     for name in names:
-        method = stand_in(name, smooth_activations)
+        method = stand_in(name, options)
         with left_out.unless_usable(name):
-            arguments = arguments_of(method, smooth_activations)
+            arguments = arguments_of(method, options)
             found[name] = create_analyzer(method, model, **arguments)
     return found
 

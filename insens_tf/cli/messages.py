@@ -27,6 +27,7 @@ _IN_THE_COMMAND_LINE = {
     "read it as a gate by SwitchedNetwork(model, smooth_activations='ratio')": (
         "read it as a gate by --smooth-activations ratio"
     ),
+    "Build the SwitchedNetwork with a larger memory_budget": "Give a larger --memory-budget",
     "insens_tf.examine(model) says why": "insens-tf layers MODEL says why",
 }
 
@@ -116,7 +117,8 @@ def warnings_in_one_line() -> Iterator[None]:
             warnings.simplefilter("always", category)
         yield
     for warning in caught:
-        print(f"insens-tf: warning: {files.one_line(warning.message, 800)}", file=sys.stderr)
+        said = files.one_line(in_command_line_words(warning.message), 800)
+        print(f"insens-tf: warning: {said}", file=sys.stderr)
 
 
 def shows_progress() -> bool:

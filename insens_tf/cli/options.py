@@ -18,6 +18,7 @@ __all__ = [
     "image_options",
     "layer_help",
     "model_options",
+    "network_options",
     "out_option",
     "overwrite_option",
 ]
@@ -50,6 +51,19 @@ def model_options(command: _Command) -> _Command:
         ),
     ]
     return with_options(command, options)
+
+
+def network_options(command: _Command) -> _Command:
+    """Add the model, and the options of the network that computes maps of it."""
+    memory_budget = click.option(
+        "--memory-budget",
+        type=click.IntRange(min=1),
+        metavar="MIB",
+        default=512,
+        show_default=True,
+        help="How much memory, in MiB, the arrays of one computation may take beyond its results.",
+    )
+    return with_options(command, [model_options, memory_budget])
 
 
 def layer_help(which: str) -> str:

@@ -26,7 +26,7 @@ from insens_tf.cli.options import (
     first_option,
     image_options,
     layer_help,
-    model_options,
+    network_options,
     overwrite_option,
 )
 from insens_tf.cli.reading import (
@@ -56,7 +56,7 @@ _QUANTITIES = ("weights", "contribution")
         "project model.keras seven.png --layer logits --neuron all --out logits",
     ),
 )
-@model_options
+@network_options
 @click.argument("images", nargs=-1, required=True)
 @click.option(
     "--layer",

@@ -30,6 +30,7 @@ __all__ = [
     "chosen_layers",
     "chosen_neurons",
     "load_model",
+    "network_arguments",
     "neuron_text",
     "read_network",
     "shape_text",
@@ -47,13 +48,21 @@ def load_model(path: Path) -> Any:
         return files.load_model(path)
 
 
+def network_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """Give what a `SwitchedNetwork` is made with, as the options of a command say it."""
+    return {
+        "smooth_activations": options["smooth_activations"],
+        "memory_budget": options["memory_budget"] * 2**20,
+    }
+
+
 def read_network(path: Path, options: dict[str, Any]) -> SwitchedNetwork:
     """Load a model and read it as a switched network."""
     model = load_model(path)
     from insens_tf.network import SwitchedNetwork
 
     with said_in_one_line():
-        return SwitchedNetwork(model, smooth_activations=options["smooth_activations"])
+        return SwitchedNetwork(model, **network_arguments(options))
 
 
 def check_one_input_and_output(model: Any, path: Path) -> None:

@@ -39,7 +39,7 @@ from insens_tf.cli.options import (
     first_option,
     frequency_key_option,
     image_options,
-    model_options,
+    network_options,
     out_option,
     overwrite_option,
 )
@@ -87,7 +87,7 @@ class _Batches:
         "sanity model.keras digits/ --methods gradient,insens --layer conv_1 --out sanity",
     ),
 )
-@model_options
+@network_options
 @click.argument("images", nargs=-1, required=True)
 @methods_option("Which methods")
 @insens_layer_option
@@ -184,10 +184,9 @@ def sanity(
         x_train = None if given_training is None else _Batches(given_training.of(loaded))
         if x_train is None and "insens" in names:
             click.echo("No --frequency-from: every neuron weighs the same.")
-        smooth_activations = options["smooth_activations"]
         left_out = LeftOut()
         found: dict[str, list[RandomisationCheck]] = {}
-        runs = _runs(loaded, names, layer_texts, left_out, smooth_activations)
+        runs = _runs(loaded, names, layer_texts, left_out, options)
         for name, run in runs.items():
             with left_out.unless_usable(name):
                 found[name] = _checked(loaded, inputs[:], run, checks, x_train, neuron, seed)
@@ -203,15 +202,15 @@ def _runs(
     names: Sequence[str],
     layer_texts: Sequence[str],
     left_out: LeftOut,
-    smooth_activations: str | None,
+    options: dict[str, Any],
 ) -> dict[str, _Run]:
     """Give what is to be checked: each method, and Insens of each layer."""
     from insens_tf.analyzer import create_analyzer
 
     runs = {}
     for name in names:
-        method = stand_in(name, smooth_activations)
-        arguments = arguments_of(method, smooth_activations)
+        method = stand_in(name, options)
+        arguments = arguments_of(method, options)
         if name != "insens":
             runs[name] = _Run(method, arguments)
             continue

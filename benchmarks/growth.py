@@ -17,7 +17,7 @@ from typing import Any
 
 import insens_tf
 from benchmarks.insens import ig64, insens
-from benchmarks.networks import images, vgg_like
+from benchmarks.random_networks import images, vgg_like
 from benchmarks.report import printed, write
 from benchmarks.timing import compared, environment
 from insens_tf.two_conv import two_conv

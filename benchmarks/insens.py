@@ -24,7 +24,7 @@ from benchmarks.report import printed, write
 from benchmarks.timing import Work, compared, environment, timed, together
 from insens_tf import demo
 from insens_tf.batches import BATCH_SIZE
-from insens_tf.methods import COMPARED_METHODS
+from insens_tf.method_table import COMPARED_METHODS
 
 ANALYZERS = tuple(COMPARED_METHODS)
 """iNNvestigate's that the paper compares with."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_scripts.preparation import Arrays, DataError, read_npz
-from experiments.models import SETTINGS, Settings
+from experiments.two_conv_settings import SETTINGS, Settings
 
 __all__ = ["SHIPPED_SAMPLE", "TITLES", "fingerprint", "load_data", "scaled"]
 

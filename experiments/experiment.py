@@ -34,11 +34,11 @@ from numpy.typing import NDArray
 
 from data_scripts.preparation import Arrays, DataError
 from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data, scaled
-from experiments.models import SETTINGS, Settings
-from experiments.networks import Store
+from experiments.network_store import Store
 from experiments.parallel import BACKENDS, Engine
 from experiments.tables import write_json
 from experiments.train import Network
+from experiments.two_conv_settings import SETTINGS, Settings
 from experiments.versions import versions
 from insens_tf.errors import InnvestigateMissingError
 from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_results

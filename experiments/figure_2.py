@@ -31,7 +31,7 @@ from tensorflow import keras
 import insens_tf
 from experiments.experiment import Experiment, Run
 from experiments.maps_figure import examples, random_images, summary
-from experiments.methods import predicted
+from experiments.method_maps import predicted
 from experiments.paper_claim import Claim, result_rows
 from experiments.plots import save
 from experiments.tables import write_csv

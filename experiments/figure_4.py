@@ -37,7 +37,7 @@ from experiments.maps_figure import (
     summary,
     write_panel,
 )
-from experiments.methods import (
+from experiments.method_maps import (
     INSENS_METHODS,
     PENULTIMATE,
     baseline_maps,

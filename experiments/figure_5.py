@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from experiments.experiment import Run
 from experiments.maps_figure import cifar10_correlations, maps_experiment, maps_of_datasets
-from experiments.methods import INSENS_METHODS, PENULTIMATE
+from experiments.method_maps import INSENS_METHODS, PENULTIMATE
 from experiments.paper_claim import Claim
-from insens_tf.methods import COMPARED_METHODS
+from insens_tf.method_table import COMPARED_METHODS
 
 __all__ = ["CLAIMS", "main"]
 

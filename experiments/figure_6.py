@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from experiments.experiment import Run
 from experiments.maps_figure import cifar10_correlations, maps_experiment, maps_of_datasets
-from experiments.methods import INSENS_METHODS
+from experiments.method_maps import INSENS_METHODS
 from experiments.paper_claim import Claim
 from insens_tf.two_conv import HIDDEN_LAYERS
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
-from experiments.methods import (
+from experiments.method_maps import (
     INSENS_METHODS,
     METHOD_TITLES,
     PENULTIMATE,
@@ -40,14 +40,14 @@ from experiments.methods import (
     method_name,
     predicted,
 )
-from experiments.models import UNTRAINED_SEED, build
-from experiments.networks import Store
+from experiments.network_store import Store
 from experiments.paper_claim import Claim, mean_correlation, result_row
 from experiments.plots import new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
+from experiments.two_conv_settings import UNTRAINED_SEED, build
 from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS, rank_correlation
-from insens_tf.methods import COMPARED_METHODS
+from insens_tf.method_table import COMPARED_METHODS
 
 __all__ = ["CLAIMS", "main"]
 

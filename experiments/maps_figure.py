@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from data_scripts.preparation import DataError
 from experiments.data import TITLES
 from experiments.experiment import Experiment, Run
-from experiments.methods import METHOD_TITLES, method_maps, method_name, predicted
+from experiments.method_maps import METHOD_TITLES, method_maps, method_name, predicted
 from experiments.paper_claim import mean_correlation, result_rows
 from experiments.plots import save
 from experiments.tables import write_csv
 from insens_tf.evaluation import CORRELATIONS, rank_correlation
 from insens_tf.heatmap import grid, heatmap, picture
-from insens_tf.methods import COMPARED_METHODS
+from insens_tf.method_table import COMPARED_METHODS
 
 __all__ = [
     "Panel",
@@ -171,7 +171,7 @@ def maps_of_datasets(
     count
         Over how many images maps are compared.
     layers, baselines
-        As :func:`experiments.methods.method_maps` has them.
+        As :func:`experiments.method_maps.method_maps` has them.
     """
     count = min(count, 10) if run.quick else count
     rows: list[tuple[Any, ...]] = []

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
-from experiments.methods import predicted
-from experiments.networks import Store
+from experiments.method_maps import predicted
+from experiments.network_store import Store
 from experiments.paper_claim import Claim, over_networks, over_settings, result_row, result_rows
 from experiments.plots import new_figure, save
 from experiments.tables import read_csv, write_csv

@@ -25,9 +25,9 @@ import tensorflow as tf
 
 from data_scripts.preparation import Arrays, DataError
 from experiments.data import fingerprint, load_data, scaled
-from experiments.models import SETTINGS, Settings, build
 from experiments.paper_claim import Claim, over_networks, result_rows
 from experiments.tables import write_json
+from experiments.two_conv_settings import SETTINGS, Settings, build
 from experiments.versions import versions
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.files import UnusableFileError, results_folder
@@ -93,7 +93,7 @@ def train(
     Parameters
     ----------
     model
-        The network, from :func:`experiments.models.build`; it is compiled and trained in place.
+        Comes from :func:`experiments.two_conv_settings.build`; it is compiled and trained in place.
     images
         uint8 array of shape ``(n, *settings.input_shape)``.
     labels

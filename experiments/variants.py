@@ -34,7 +34,7 @@ import insens_tf
 from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.maps_figure import divided_by_largest_magnitude
-from experiments.networks import Store
+from experiments.network_store import Store
 from experiments.paper_claim import Claim, mean_correlation, result_row
 from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv

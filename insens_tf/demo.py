@@ -25,7 +25,7 @@ from insens_tf.analyzer import create_analyzer
 from insens_tf.batches import outputs
 from insens_tf.heatmap import grid, heatmap, picture
 from insens_tf.innvestigate_contract import WHY_MISSING
-from insens_tf.methods import PAPER_METHODS
+from insens_tf.method_table import PAPER_METHODS
 from insens_tf.network import SwitchedNetwork
 from insens_tf.two_conv import two_conv
 

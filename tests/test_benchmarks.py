@@ -15,7 +15,7 @@ from tensorflow import keras
 
 import insens_tf
 from benchmarks import growth, insens, report, timing, yardsticks
-from benchmarks.networks import images, vgg_like
+from benchmarks.random_networks import images, vgg_like
 from experiments.tables import inserted
 from tests.architectures import randomise
 from tests.conftest import needs_innvestigate

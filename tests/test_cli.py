@@ -28,11 +28,11 @@ from tensorflow import keras
 
 from insens_tf import SwitchedNetwork, __version__, cli, files
 from insens_tf.analyzer import create_analyzer
-from insens_tf.cli import drawing, messages, project
+from insens_tf.cli import drawing, messages, project_command
 from insens_tf.innvestigate_contract import WHY_MISSING
 from insens_tf.innvestigate_contract import analyzers as registry
 from insens_tf.insens import SENSITIVITIES, STATES
-from insens_tf.methods import METHODS
+from insens_tf.method_table import METHODS
 from tests.architectures import KERAS_2
 from tests.conftest import needs_innvestigate
 from tests.oracle import Oracle, Reference
@@ -1074,7 +1074,7 @@ def test_compare_draws_what_it_can_without_innvestigate(
 def test_projections_of_all_neurons_are_kept_without_pictures_where_there_are_too_many(
     call: Any, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project, "_MOST_HEATMAPS", 35)
+    monkeypatch.setattr(project_command, "_MOST_HEATMAPS", 35)
     arguments = ("project", trained.model, trained.arrays, "--layer", "dense", "--neuron", "all")
     done = call(*arguments, "--out", str(tmp_path / "all"))
     assert done.code == 0
@@ -1088,7 +1088,7 @@ def test_projections_of_all_neurons_are_kept_without_pictures_where_there_are_to
         assert arrays["weights"].shape == (3, 6, SIDE, SIDE, 1)
     done = call(*arguments, "--first", "1", "--out", str(tmp_path / "one"))
     assert (tmp_path / "one" / "overview.png").is_file()
-    monkeypatch.setattr(project, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(project_command, "_MOST_BYTES", 1000)
     for first, way_out in (("2", "fewer neurons or take fewer .*--first"), ("1", "fewer neurons$")):
         done = call(*arguments, "--first", first, "--out", str(tmp_path / "large"))
         assert_refused(done.code, done.err, f"arrays of 6 neurons and {first} .*; name {way_out}")
@@ -1106,7 +1106,9 @@ def test_a_table_of_projections_in_parts_is_that_of_the_whole(trained: Trained) 
     found, expected = (
         [
             row[:2] + row[4:]
-            for row in table(project._table(list(map(project._numbers, one)), inputs))
+            for row in table(
+                project_command._table(list(map(project_command._numbers, one)), inputs)
+            )
         ]
         for one in (parts, [whole])
     )

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from tensorflow import keras
 
-from insens_tf.cli import sanity
+from insens_tf.cli import sanity_command
 from insens_tf.evaluation import CHECKS, CORRELATIONS, RandomisationCheck, randomisation_check
 from insens_tf.innvestigate_contract import WHY_MISSING
 from tests.conftest import needs_innvestigate
@@ -101,7 +101,7 @@ def assert_written(out: Path, expected: dict[str, list[RandomisationCheck]]) -> 
 def test_it_writes_what_the_library_gives(
     given: Given, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sanity, "BATCH_SIZE", 20)  # the training images are more than one
+    monkeypatch.setattr(sanity_command, "BATCH_SIZE", 20)  # the training images are more than one
     out = tmp_path / "results"
     done = call(
         *("sanity", *given.paths, "--methods", "switched.weights, insens", "--layer", "-1"),

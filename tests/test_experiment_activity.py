@@ -7,7 +7,7 @@ import pytest
 from tensorflow import keras
 
 from experiments.activity import active_shares
-from experiments.models import Settings, build
+from experiments.two_conv_settings import Settings, build
 
 SMALL = Settings(input_shape=(8, 8, 1), classes=3, filters=(4, 5), kernel_size=3, units=16)
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from experiments import claims, paper_claim
-from experiments.models import SETTINGS
+from experiments.two_conv_settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "experiments" / "README.md"

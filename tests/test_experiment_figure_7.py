@@ -17,10 +17,10 @@ from scipy import stats
 import insens_tf
 from data_scripts.preparation import write_npz
 from experiments import figure_7
-from experiments.models import SETTINGS, Settings, build
-from experiments.networks import Store
+from experiments.network_store import Store
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
+from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.evaluation import CORRELATIONS
 from tests.commands_here import run_here
 from tests.conftest import needs_innvestigate

@@ -21,8 +21,8 @@ from experiments.data import load_data, scaled
 from experiments.figure_2 import choose_neurons, cosine_similarities, light_seen
 from experiments.figure_4 import localisation, share_of_sign
 from experiments.maps_figure import Panel, draw_panels, examples, read_panel, write_panel
-from experiments.models import SETTINGS
 from experiments.tables import read_csv
+from experiments.two_conv_settings import SETTINGS
 from insens_tf.files import load_model
 from insens_tf.heatmap import heatmap
 from insens_tf.two_conv import two_conv

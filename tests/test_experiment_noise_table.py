@@ -18,10 +18,10 @@ from tensorflow import keras
 from data_scripts.preparation import write_npz
 from experiments import noise_table, open_settings
 from experiments.data import fingerprint
-from experiments.models import SETTINGS, Settings, build
-from experiments.networks import Store
+from experiments.network_store import Store
 from experiments.noise_table import accuracy, closest, ranges
 from experiments.train import Network
+from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.evaluation import NOISE_FORMS, add_noise
 
 SMALL: dict[str, Any] = {"filters": (2, 3), "units": 8}

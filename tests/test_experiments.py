@@ -27,11 +27,11 @@ from data_scripts.preparation import write_npz
 from experiments import experiment as experiment_module
 from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data
 from experiments.experiment import Experiment, Run
-from experiments.models import SETTINGS, Settings
-from experiments.networks import Store
+from experiments.network_store import Store
 from experiments.parallel import Engine
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
+from experiments.two_conv_settings import SETTINGS, Settings
 from tests.commands_here import run_here
 from tests.conftest import needs_innvestigate
 
@@ -331,7 +331,7 @@ def test_a_network_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         trained.append(network)
         return {"test_accuracy": network.seed}
 
-    monkeypatch.setattr("experiments.networks.train_into", train_into)
+    monkeypatch.setattr("experiments.network_store.train_into", train_into)
     store = Store(tmp_path / "networks", tmp_path)
     sha256 = fingerprint(load_data(tmp_path, "mnist"))
     first, second = Network("mnist", 0, TINY), Network("mnist", 1, TINY)

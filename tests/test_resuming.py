@@ -20,7 +20,7 @@ from PIL import Image
 from tensorflow import keras
 
 from insens_tf import cli, files
-from insens_tf.cli import analyze, drawing
+from insens_tf.cli import analyze_command, drawing
 from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_results
 from tests.oracle import Oracle
 
@@ -245,7 +245,7 @@ def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     """Run a command inside this process: its exit code, its output and its errors."""
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(drawing, "write_overviews", lambda *_, **__: None)  # they take long
-    monkeypatch.setattr(analyze, "_IMAGES_OF_A_BLOCK", IMAGES_OF_A_BLOCK)
+    monkeypatch.setattr(analyze_command, "_IMAGES_OF_A_BLOCK", IMAGES_OF_A_BLOCK)
 
     def run_here(*words: str) -> tuple[int, str, str]:
         capfd.readouterr()
@@ -283,7 +283,7 @@ def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
         patched.setattr(drawing, "write_overviews", lambda *_, **__: None)
-        patched.setattr(analyze, "_IMAGES_OF_A_BLOCK", IMAGES_OF_A_BLOCK)
+        patched.setattr(analyze_command, "_IMAGES_OF_A_BLOCK", IMAGES_OF_A_BLOCK)
         assert cli.main(arguments(folder, out)) == 0
     signal.signal(signal.SIGTERM, handler)
     return out
@@ -310,8 +310,8 @@ def test_blocks_give_what_the_oracle_has(folder: Path, whole: Path) -> None:
 
 PROGRAM = f"""
 import sys
-from insens_tf.cli import analyze, main
-analyze._IMAGES_OF_A_BLOCK = {IMAGES_OF_A_BLOCK}
+from insens_tf.cli import analyze_command, main
+analyze_command._IMAGES_OF_A_BLOCK = {IMAGES_OF_A_BLOCK}
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -502,7 +502,7 @@ def test_a_block_is_as_large_as_memory_allows() -> None:
             files.Images(np.zeros((images, side, side, 1), np.uint8), None, "x"), (side, side, 1)
         )
         unfinished = _Nothing()
-        (first, *_) = analyze._blocks(unfinished, inputs, 3)  # type: ignore[arg-type]
+        (first, *_) = analyze_command._blocks(unfinished, inputs, 3)  # type: ignore[arg-type]
         return first.stop - first.start
 
     assert size(4) == 100

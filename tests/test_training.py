@@ -18,8 +18,8 @@ from tensorflow import keras
 
 from data_scripts.preparation import DataError, write_npz
 from experiments.data import load_data
-from experiments.models import SETTINGS, Settings, build
 from experiments.train import main, shuffled, training_batches
+from experiments.two_conv_settings import SETTINGS, Settings, build
 from tests.commands_here import run_here
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -203,7 +203,7 @@ IN_TURN = """
 import json, sys
 from dataclasses import replace
 from click.testing import CliRunner
-from experiments.models import SETTINGS
+from experiments.two_conv_settings import SETTINGS
 from experiments.train import main
 
 for name, settings in SETTINGS.items():

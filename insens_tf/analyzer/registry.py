@@ -12,7 +12,7 @@ from insens_tf.innvestigate_contract import (
     analyzers,
     classes,
 )
-from insens_tf.methods import BASELINES
+from insens_tf.method_table import BASELINES
 
 __all__ = ["create_analyzer", "register"]
 

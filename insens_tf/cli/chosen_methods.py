@@ -14,7 +14,7 @@ from insens_tf.arguments import did_you_mean
 from insens_tf.cli.messages import CommandError, in_command_line_words
 from insens_tf.cli.options import layer_help
 from insens_tf.cli.reading import network_arguments
-from insens_tf.methods import METHODS, OURS, PAPER_METHODS
+from insens_tf.method_table import METHODS, OURS, PAPER_METHODS
 
 __all__ = [
     "LeftOut",

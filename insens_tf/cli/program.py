@@ -13,14 +13,14 @@ from collections.abc import Sequence
 import click
 
 from insens_tf import __version__, files
-from insens_tf.cli.analyze import analyze
-from insens_tf.cli.compare import compare
-from insens_tf.cli.demo import demo
-from insens_tf.cli.layers import layers
-from insens_tf.cli.methods import methods
+from insens_tf.cli.analyze_command import analyze
+from insens_tf.cli.compare_command import compare
+from insens_tf.cli.demo_command import demo
+from insens_tf.cli.layers_command import layers
+from insens_tf.cli.methods_command import methods
 from insens_tf.cli.options import examples
-from insens_tf.cli.project import project
-from insens_tf.cli.sanity import sanity
+from insens_tf.cli.project_command import project
+from insens_tf.cli.sanity_command import sanity
 
 __all__ = ["command_line", "main"]
 

@@ -29,7 +29,7 @@ from insens_tf.chunks import slices
 from insens_tf.evaluation.correlation import CORRELATIONS, rank_correlation
 from insens_tf.evaluation.randomised_copy import RandomisedCopy, same_outputs
 from insens_tf.innvestigate_contract import OF_KERAS_TENSORS, analyzers
-from insens_tf.methods import BASELINES
+from insens_tf.method_table import BASELINES
 from insens_tf.progress import progress_bar
 
 __all__ = ["CHECKS", "EXPLAINED_NEURONS", "RandomisationCheck", "randomisation_check"]

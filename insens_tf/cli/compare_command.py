@@ -45,7 +45,7 @@ from insens_tf.cli.reading import (
     chosen_layers,
     load_model,
 )
-from insens_tf.cli.results import record_of, results_in
+from insens_tf.cli.run_record import record_of, results_in
 
 if TYPE_CHECKING:
     from insens_tf.layers import HiddenLayer

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import insens_tf
 from insens_tf.batches import outputs
-from insens_tf.methods import COMPARED_METHODS
+from insens_tf.method_table import COMPARED_METHODS
 from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = [

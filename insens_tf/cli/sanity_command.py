@@ -50,7 +50,7 @@ from insens_tf.cli.reading import (
     chosen_layers,
     load_model,
 )
-from insens_tf.cli.results import record_of
+from insens_tf.cli.run_record import record_of
 
 if TYPE_CHECKING:
     from insens_tf.evaluation import RandomisationCheck

@@ -9,7 +9,7 @@ import click
 from insens_tf import files
 from insens_tf.cli.messages import import_tensorflow, said_in_one_line
 from insens_tf.cli.options import examples
-from insens_tf.cli.results import record_of
+from insens_tf.cli.run_record import record_of
 
 __all__ = ["demo"]
 

@@ -32,7 +32,7 @@ from insens_tf.cli.options import (
     overwrite_option,
 )
 from insens_tf.cli.reading import GivenInputs, check_layers, chosen_layers, read_network
-from insens_tf.cli.results import record_of
+from insens_tf.cli.run_record import record_of
 from insens_tf.progress import progress_bar
 
 __all__ = ["analyze"]

@@ -38,7 +38,7 @@ from insens_tf.cli.reading import (
     neuron_text,
     read_network,
 )
-from insens_tf.cli.results import record_of, results_in
+from insens_tf.cli.run_record import record_of, results_in
 
 __all__ = ["project"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from insens_tf.cli.options import examples
-from insens_tf.methods import BASELINES, OURS
+from insens_tf.method_table import BASELINES, OURS
 
 __all__ = ["methods"]
 

@@ -9,11 +9,12 @@ from typing import Any, TypeVar, overload
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from insens_tf import memory
 from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter, batches_of
 from insens_tf.argument_types import FrequencyLike, LayerLike, Neurons
+from insens_tf.arguments import one_of
+from insens_tf.batches import BATCH_SIZE
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
@@ -23,22 +24,20 @@ from insens_tf.insens import SENSITIVITIES, STATES, Insens, weighted_activity
 from insens_tf.layers import HiddenLayer
 from insens_tf.plan import Plan
 from insens_tf.planning import Planner, counted_needed, expected_needed
+from insens_tf.progress import progress_bar
 from insens_tf.projections import (
     Projection,
     chosen_neurons,
     iterate_projections,
     project,
 )
-from insens_tf.read_network import ReadNetwork, one_of
+from insens_tf.read_network import ReadNetwork
 from insens_tf.reading import Reading, read_what_can_be
 from insens_tf.report import Report, reported_layers
 from insens_tf.row_norms import WAYS
 from insens_tf.switched_weights import SwitchedWeights
 
 __all__ = ["SwitchedNetwork", "examine"]
-
-# Work that is done sooner shows no progress bar.
-PATIENCE_IN_SECONDS = 2.0
 
 Result = TypeVar("Result")
 
@@ -194,7 +193,7 @@ class SwitchedNetwork(ReadNetwork):
         data: Any,
         layers: Sequence[LayerLike] | None = None,
         *,
-        batch_size: int = 256,
+        batch_size: int = BATCH_SIZE,
         steps: int | None = None,
         progress: bool = True,
     ) -> ActivationFrequency:
@@ -232,13 +231,8 @@ class SwitchedNetwork(ReadNetwork):
             lambda: ActiveNeuronCounter(self._graph, chosen),
         )
         batches, total = batches_of(data, batch_size, steps)
-        bar = tqdm(
-            batches,
-            desc="activation frequency",
-            unit="batch",
-            total=total,
-            delay=PATIENCE_IN_SECONDS,
-            disable=not progress,
+        bar = progress_bar(
+            batches, shown=progress, desc="activation frequency", unit="batch", total=total
         )
 
         def inputs() -> Iterator[NDArray[Any]]:
@@ -548,11 +542,10 @@ def examine(model: Any, x: Any = None, *, smooth_activations: str | None = None)
 @contextmanager
 def _progress(what: str, inputs: int, shown: bool) -> Iterator[Callable[[float], None]]:
     """Show how far the work is; yields what is to be told of inputs' worth of work done since."""
-    with tqdm(
+    with progress_bar(
+        shown=shown,
         desc=what,
         total=inputs,
-        delay=PATIENCE_IN_SECONDS,
-        disable=not shown,
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
     ) as bar:
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from insens_tf import memory
 from insens_tf.argument_types import LayerLike
+from insens_tf.arguments import one_of
 from insens_tf.bounded_cache import BoundedCache
 from insens_tf.chunks import at_a_time
 from insens_tf.errors import UnreadableModelError
@@ -246,9 +247,3 @@ def _names(layers: Sequence[HiddenLayer]) -> str:
 
 def _rebuilt(kind: type[ReadNetwork], model: Any, settings: dict[str, Any]) -> ReadNetwork:
     return kind(model, **settings)
-
-
-def one_of(argument: str, value: Any, expected: Sequence[str] | Any) -> None:
-    if not isinstance(value, str) or value not in expected:
-        names = ", ".join(repr(name) for name in expected)
-        raise ValueError(f"{argument}={value!r}: expected one of {names}")

@@ -18,7 +18,7 @@ from insens_tf.evaluation import (
     noise_mask,
     outline_mask,
 )
-from insens_tf.evaluation.noise import _rings
+from insens_tf.evaluation.noise_masks import _rings
 
 SEEDS = range(4)
 

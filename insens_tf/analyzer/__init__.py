@@ -1,7 +1,7 @@
 """Analyzers as iNNvestigate has them, and in its registry once this is imported."""
 
 from insens_tf.analyzer.base import SwitchedAnalyzer
-from insens_tf.analyzer.insens import InsensAnalyzer, UnfittedWarning
+from insens_tf.analyzer.insens_analyzer import InsensAnalyzer, UnfittedWarning
 from insens_tf.analyzer.projection import (
     ProjectionAnalyzer,
     SwitchedCentreAnalyzer,

@@ -13,7 +13,7 @@ from insens_tf import files
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.cli.messages import CommandError, said_in_one_line, shows_progress
 from insens_tf.cli.reading import GivenInputs, shape_text
-from insens_tf.files.errors import reading
+from insens_tf.files.file_errors import reading
 
 if TYPE_CHECKING:
     from insens_tf.layers import HiddenLayer

@@ -163,12 +163,17 @@ def chosen_layer(network: SwitchedNetwork, text: str, *, output: bool = False) -
     An index is a layer's place among the hidden ones, unless a layer has that name.
     """
     candidates = (*network.layers, *(network.outputs if output else ()))
-    for layer in candidates:
-        if text == layer.name:
-            return layer
-    also = [layer for layer in candidates if text in layer.aliases]
-    if len(also) == 1:
-        return also[0]
+    is_name = any(text in (layer.name, *layer.aliases) for layer in candidates)
+    try:
+        return network.layer(
+            int(text) if _INDEX.fullmatch(text) and not is_name else text, output=output
+        )
+    except ValueError as error:
+        raise CommandError(_why_no_layer(network, text, candidates)) from error
+
+
+def _why_no_layer(network: SwitchedNetwork, text: str, candidates: Sequence[HiddenLayer]) -> str:
+    """Say why a text means no layer, or several, and which there are."""
     there_are = "; ".join(
         f"{'the output' if layer.index is None else layer.index} {layer.name} "
         f"({shape_text(layer.shape)})"
@@ -176,24 +181,19 @@ def chosen_layer(network: SwitchedNetwork, text: str, *, output: bool = False) -
     )
     if len(candidates) > _LAYERS_SAID:
         there_are = f"0 to {len(network.layers) - 1}; insens-tf layers lists them"
+    also = [layer.name for layer in candidates if text in layer.aliases]
     if also:
-        uses = ", ".join(layer.name for layer in also)
-        raise CommandError(f"--layer {text} is used more than once; name one of {uses}")
+        return f"--layer {text} is used more than once; name one of {', '.join(also)}"
     if not candidates:
-        raise CommandError(
-            f"--layer {text}: the network has no hidden layer; expected one that a ReLU follows"
-        )
+        return f"--layer {text}: the network has no hidden layer; expected one that a ReLU follows"
     if _INDEX.fullmatch(text):
-        count = len(network.layers)
-        if -count <= int(text) < count:
-            return network.layers[int(text)]
-        raise CommandError(f"--layer {text}: no such index; expected one of {there_are}")
+        return f"--layer {text}: no such index; expected one of {there_are}"
     if any(text in (layer.name, *layer.aliases) for layer in network.outputs):
         reason = "is the output layer, which is no hidden layer"
     else:
         names = [layer.name for layer in candidates]
         reason = f"is no hidden layer of this network{did_you_mean(text, names)}"
-    raise CommandError(f"--layer {text} {reason}; expected one of {there_are}")
+    return f"--layer {text} {reason}; expected one of {there_are}"
 
 
 def chosen_layers(network: SwitchedNetwork, texts: Sequence[str]) -> list[HiddenLayer]:

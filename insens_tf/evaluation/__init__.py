@@ -1,7 +1,7 @@
 """Evaluating maps: noisy images, rank correlations, and checks against randomised networks."""
 
 from insens_tf.evaluation.correlation import CORRELATIONS, rank_correlation
-from insens_tf.evaluation.noise import (
+from insens_tf.evaluation.noise_masks import (
     NOISE_FORMS,
     NOISE_PLACES,
     NoiseForm,

@@ -6,7 +6,7 @@ a model is loaded, so that a wrong path is reported at once.
 """
 
 from insens_tf.files.arrays import Parts, npz_names, read_npy, read_npz, write_npz
-from insens_tf.files.errors import UnusableFileError, one_line, printable
+from insens_tf.files.file_errors import UnusableFileError, one_line, printable
 from insens_tf.files.images import Images, check_image_paths, read_images
 from insens_tf.files.inputs import ModelInputs, fit_to_model, scale_names
 from insens_tf.files.models import begins_with_scaling, check_model_path, load_model, refuse_code

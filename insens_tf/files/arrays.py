@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from insens_tf.files.errors import UnusableFileError
+from insens_tf.files.file_errors import UnusableFileError
 from insens_tf.files.results import whole_file
 
 __all__ = ["Parts", "check_archive", "npz_names", "read_npy", "read_npz", "write_npz"]

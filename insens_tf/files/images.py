@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from insens_tf.files.arrays import npz_names, read_npy, read_npz
-from insens_tf.files.errors import UnusableFileError, neighbours, printable, reading
+from insens_tf.files.file_errors import UnusableFileError, neighbours, printable, reading
 from insens_tf.files.pictures import PICTURE_ENDINGS, PICTURE_FORMS, read_picture
 
 __all__ = ["Images", "check_image_paths", "read_images"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf.arguments import one_of
-from insens_tf.files.errors import UnusableFileError, one_line
+from insens_tf.files.file_errors import UnusableFileError, one_line
 from insens_tf.files.images import Images
 
 __all__ = ["ModelInputs", "fit_to_model", "scale_names"]

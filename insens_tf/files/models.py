@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from insens_tf.files.arrays import check_archive
-from insens_tf.files.errors import UnusableFileError, neighbours, one_line, reading
+from insens_tf.files.file_errors import UnusableFileError, neighbours, one_line, reading
 
 __all__ = [
     "begins_with_scaling",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from insens_tf.files.errors import UnusableFileError, reading
+from insens_tf.files.file_errors import UnusableFileError, reading
 from insens_tf.files.png import PngHeader, png_header
 
 if TYPE_CHECKING:

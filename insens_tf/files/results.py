@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from insens_tf.files.errors import UnusableFileError, writing
+from insens_tf.files.file_errors import UnusableFileError, writing
 
 __all__ = [
     "check_results_path",

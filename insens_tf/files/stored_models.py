@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from insens_tf.files.errors import reading
+from insens_tf.files.file_errors import reading
 from insens_tf.files.models import check_model_path, refuse_code, stored_config
 
 __all__ = ["StoredModel", "stored_model"]

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf.files.arrays import read_npz
-from insens_tf.files.errors import UnusableFileError, reading, writing
+from insens_tf.files.file_errors import UnusableFileError, reading, writing
 from insens_tf.files.results import (
     check_results_path,
     created_parents,

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from insens_tf.files import UnusableFileError, one_line, results_folder, whole_file
+from insens_tf.files import (
+    UnusableFileError,
+    one_line,
+    results_folder,
+    resumable_results,
+    whole_file,
+)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -112,3 +120,16 @@ def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
 def test_one_line_folds_and_cuts() -> None:
     assert one_line("a\n  b\tc\n") == "a b c"
     assert one_line("word " * 100, 20) == "word word word w ..."
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        whole_file,
+        partial(results_folder, record={}),
+        partial(resumable_results, record={}, settings={}),
+    ],
+)
+def test_a_path_that_no_file_can_have(write: Callable[[str], Any]) -> None:
+    with pytest.raises(UnusableFileError, match="null character"), write("results\0"):
+        pass

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from insens_tf.arguments import nearest
 
-__all__ = ["UnusableFileError", "neighbours", "one_line", "printable", "reading", "writing"]
+__all__ = [
+    "UnusableFileError",
+    "checked_path",
+    "neighbours",
+    "one_line",
+    "printable",
+    "reading",
+    "writing",
+]
 
 
 class UnusableFileError(ValueError):
     """A file or folder that cannot be read as what it is meant to be, or cannot be written."""
+
+
+def checked_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path to write to; refuse one that no file can have."""
+    if "\0" in os.fspath(path):
+        raise UnusableFileError(
+            f"{os.fspath(path)!r}: expected a path without a null character, which no file's name "
+            "can have"
+        )
+    return Path(path)
 
 
 def printable(name: object) -> str:

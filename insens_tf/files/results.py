@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from insens_tf.files.file_errors import UnusableFileError, writing
+from insens_tf.files.file_errors import UnusableFileError, checked_path, writing
 
 __all__ = [
     "check_results_path",
@@ -39,7 +39,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     UnusableFileError
         If the file cannot be put there.
     """
-    path = Path(path)
+    path = checked_path(path)
     if path.is_dir():
         raise UnusableFileError(f"{path} is a folder; expected the path of a file to write")
     temporary = sibling(path)
@@ -79,7 +79,7 @@ def results_folder(
         If there is something else at `path` or the folder cannot be written.
     """
     # What a link points at is written, and the link stays.
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(checked_path(path)))
     check_results_path(path, replace=replace)
     temporary = sibling(path)
     with created_parents(path), writing(path):
@@ -132,7 +132,7 @@ def check_results_path(path: Path, *, replace: bool = False) -> None:
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise `UnusableFileError` unless a folder can be created at `path`, and create none."""
     # What a link points at is written, and the link stays.
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(checked_path(path)))
     above = next(parent for parent in path.parents if os.path.lexists(parent))
     temporary = above / sibling(path).name
     with writing(path):

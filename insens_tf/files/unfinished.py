@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf.files.arrays import read_npz
-from insens_tf.files.file_errors import UnusableFileError, reading, writing
+from insens_tf.files.file_errors import UnusableFileError, checked_path, reading, writing
 from insens_tf.files.results import (
     check_results_path,
     created_parents,
@@ -156,7 +156,7 @@ def unfinished_folder(path: str | os.PathLike[str]) -> Path:
 
 def _places(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     # What a link points at is written, and the link stays.
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(checked_path(path)))
     return path, path.with_name(f"{path.name}.unfinished")
 
 

@@ -13,7 +13,8 @@ import tensorflow as tf
 from innvestigate import NotAnalyzeableModelException
 from tensorflow import keras
 
-from insens_tf.baselines import baseline, create_baseline
+from insens_tf import progress
+from insens_tf.baselines import create_baseline
 from tests.baselines_cases import build, images
 
 layers = keras.layers
@@ -201,7 +202,7 @@ def test_slow_analyzers_show_their_progress(monkeypatch: pytest.MonkeyPatch) -> 
         bars.append((len(batches), options["desc"], options["disable"]))
         return batches
 
-    monkeypatch.setattr(baseline, "tqdm", tqdm)
+    monkeypatch.setattr(progress, "tqdm", tqdm)
     model = build("dense")
     x = images("dense", model, 9)
     with create_baseline("smoothgrad", model) as slow, create_baseline("gradient", model) as fast:

@@ -23,7 +23,6 @@ from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.evaluation import CORRELATIONS
 from tests.commands_here import run_here
-from tests.conftest import needs_innvestigate
 
 TINY = Settings(
     input_shape=(8, 8, 1), classes=3, filters=(3, 4), kernel_size=3, units=12, train_images=20
@@ -59,7 +58,6 @@ def gradient_of_logit(model: Any, x: NDArray[Any], classes: NDArray[Any]) -> NDA
 
 
 @pytest.mark.slow
-@needs_innvestigate
 @pytest.mark.parametrize("seed", [0, 5])
 def test_correlations_of_a_triple(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

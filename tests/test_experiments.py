@@ -33,20 +33,17 @@ from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings
 from tests.commands_here import run_here
-from tests.conftest import needs_innvestigate
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # With what each is to have drawn.
-WITHOUT_INNVESTIGATE = {
+PICTURES = {
     "activity": ["shares.png"],
     "figure_2": ["figure_2.png"],
     "figure_6": ["figure_6.png"],
     "noise_table": ["noise_table.png"],
     "open_settings": ["open_settings.png"],
     "variants": ["likeness.png", "maps_mnist_sample.png"],
-}
-WITH_INNVESTIGATE = {
     "figure_4": ["figure_4.png"],
     "figure_5": ["figure_5.png"],
     "figure_7": ["figure_7_original_all.png", "figure_7_original_support.png"],
@@ -68,11 +65,10 @@ def experiments(slow: Collection[str] = ()) -> list[Any]:
             name,
             pictures,
             marks=[
-                *([needs_innvestigate] if name in WITH_INNVESTIGATE else []),
                 *([pytest.mark.slow] if name in slow else []),
             ],
         )
-        for name, pictures in (WITHOUT_INNVESTIGATE | WITH_INNVESTIGATE).items()
+        for name, pictures in (PICTURES).items()
     ]
 
 
@@ -133,7 +129,10 @@ def assert_complete(name: str, pictures: list[str], out: Path) -> None:
 @in_one_worker
 # The slow ones' commands are run below or in the figures' own tests too.
 @pytest.mark.parametrize(
-    ("name", "pictures"), experiments(slow=("figure_4", "figure_6", "figure_7", "noise_table"))
+    ("name", "pictures"),
+    experiments(
+        slow=("figure_4", "figure_6", "figure_7", "noise_table", "open_settings", "variants")
+    ),
 )
 def test_quick_of_small_networks(
     name: str, pictures: list[str], networks: Path, tmp_path: Path

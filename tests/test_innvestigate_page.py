@@ -27,14 +27,9 @@ def programs() -> list[str]:
     return found
 
 
-# Each is a process of its own. The longest repeats what tests of the analyzers try one by one.
-@pytest.mark.parametrize(
-    "number",
-    [
-        pytest.param(number, marks=pytest.mark.slow if number > 1 else ())
-        for number in range(len(programs()))
-    ],
-)
+# Each is a process of its own, and repeats what tests of the analyzers try one by one.
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(programs())))
 def test_the_page_prints_what_it_says(number: int, tmp_path: Path) -> None:
     program = programs()[number]
     expected = re.findall(r"^print\(.*\)  # (.*)$", program, re.MULTILINE)

@@ -128,7 +128,13 @@ def test_one_inactive_neuron_is_its_distance_to_the_root(case: CaseOf) -> None:
     assert_agrees(actual[0], this.x[0] - projection.centre[0, 0])
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way",
+    [
+        way if way in ("crops", "probes") else pytest.param(way, marks=pytest.mark.slow)
+        for way in WAYS
+    ],
+)
 @pytest.mark.parametrize(
     "name", ["pools overlapping", "pools padded, odd sizes", "pool of the image itself"]
 )

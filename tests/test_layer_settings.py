@@ -212,7 +212,16 @@ def test_the_table_has_every_layer_that_is_read() -> None:
     assert set(USED) == set(RULES)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+FAST = (
+    *("BatchNormalization", "Conv2D", "Dense", "Flatten", "LeakyReLU", "MaxPooling2D"),
+    *("Normalization", "ReLU", "Rescaling", "Resizing", "SeparableConv2D", "UpSampling2D"),
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in FAST else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
+)
 def test_each_argument_is_accounted_for(kind: str) -> None:
     shown: dict[str, bool] = {}
     for name, value in others(kind):

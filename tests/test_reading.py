@@ -154,7 +154,7 @@ def pooled_over_three_axes(integers: bool) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("integers", [False, True])
+@pytest.mark.parametrize("integers", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_pooling_over_three_axes(integers: bool) -> None:
     """With whole numbers there are ties, and the first of them wins."""
     model = pooled_over_three_axes(integers)
@@ -561,7 +561,8 @@ def test_a_hidden_layer_that_is_an_output_too() -> None:
 # --- mixed precision -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", some_fast(["mixed_float16", "mixed_bfloat16"], "mixed_float16"))
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_is_read_in_float32(policy: str) -> None:
     def built(dtype: Any) -> keras.Model:
         inputs = keras.Input((6, 5, 2))

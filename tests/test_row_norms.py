@@ -58,7 +58,8 @@ FEW = (
 @pytest.mark.parametrize(
     ("name", "way"),
     [
-        pytest.param(name, way, marks=() if name in VARIED or way == "crops" else pytest.mark.slow)
+        # Each layer's own way is compared for all of them, as Insens is.
+        pytest.param(name, way, marks=() if name in VARIED else pytest.mark.slow)
         for name in NAMES
         for way in WAYS
         if way != "gradient" or name in FEW

@@ -24,7 +24,6 @@ from tqdm import tqdm
 from insens_tf.analyzer import create_analyzer
 from insens_tf.batches import outputs
 from insens_tf.heatmap import grid, heatmap, picture
-from insens_tf.innvestigate_contract import WHY_MISSING
 from insens_tf.method_table import PAPER_METHODS
 from insens_tf.network import SwitchedNetwork
 from insens_tf.two_conv import two_conv
@@ -248,14 +247,7 @@ def run(
 
     frequency = network.activation_frequency(data.x_train, progress=False)
     x = data.x_test[chosen]
-    others = PAPER_METHODS
-    if WHY_MISSING is not None:
-        say(
-            "iNNvestigate, which is for Python below 3.12, cannot be imported here: of the other "
-            "methods\nonly the gradient is drawn.\n"
-        )
-        others = {"switched.weights": PAPER_METHODS["gradient"]}
-    maps = {title: create_analyzer(name, model).analyze(x) for name, title in others.items()}
+    maps = {title: create_analyzer(name, model).analyze(x) for name, title in PAPER_METHODS.items()}
     layers = [layer.name for layer in network.layers]
     insens = network.insens(x, layers, frequency, progress=sys.stderr.isatty())
     maps |= {f"Insens of\n{name}": insens[name] for name in layers}

@@ -215,6 +215,24 @@ class ReadNetwork:
         layers, single = self._found.choose(layer, output=output)
         return layers[0] if single else layers
 
+    @property
+    def reading(self) -> Reading:
+        """What the model is read as now: for those who compute on its graph."""
+        self._read_what_changed()
+        return self._reading
+
+    def prove(self, inputs: NDArray[Any]) -> None:
+        """Raise if the weights are no numbers, or the model is not what it was read as.
+
+        The latter is asked once for the weights that there are, on inputs as `input_spec.check`
+        returns them.
+
+        Raises
+        ------
+        UnreadableModelError
+        """
+        self._prove(inputs, self._finite_weights.check())
+
     def _checked(
         self, layer: LayerLike | Sequence[LayerLike], x: Any, *, output: bool = False
     ) -> tuple[list[HiddenLayer], bool, NDArray[Any]]:
@@ -226,7 +244,7 @@ class ReadNetwork:
         self._read_what_changed()
         layers, single = self._found.choose(layer, output=output)
         inputs = self.input_spec.check(x)
-        self._prove(inputs, self._finite_weights.check())
+        self.prove(inputs)
         return layers, single, inputs
 
     def _prove(self, inputs: NDArray[Any], weights: NDArray[Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 from tensorflow import keras
 
-from insens_tf import InnvestigateMissingError, SwitchedNetwork
+from insens_tf import SwitchedNetwork
 from insens_tf.evaluation import (
     CHECKS,
     CORRELATIONS,
@@ -23,8 +23,6 @@ from insens_tf.evaluation import (
     plot_checks,
     randomisation_check,
 )
-from insens_tf.innvestigate_contract import WHY_MISSING
-from tests.conftest import needs_innvestigate
 from tests.oracle import Oracle, Reference
 
 layers = keras.layers
@@ -387,7 +385,6 @@ def test_a_function_is_given_the_network_and_the_inputs() -> None:
         )
 
 
-@needs_innvestigate
 @pytest.mark.parametrize("neuron", ["original", "own"])
 def test_innvestigates_gradient_is_that_of_the_switched_weights(neuron: str) -> None:
     model = two_layers()
@@ -398,12 +395,6 @@ def test_innvestigates_gradient_is_that_of_the_switched_weights(neuron: str) -> 
     )
     for kind in CORRELATIONS:
         np.testing.assert_allclose(gradient[kind], weights[kind], atol=RANKS)
-
-
-@pytest.mark.skipif(WHY_MISSING is None, reason="iNNvestigate is there")
-def test_without_innvestigate_its_methods_say_so() -> None:
-    with pytest.raises(InnvestigateMissingError, match="cannot be imported here"):
-        randomisation_check(two_layers(), inputs_of(two_layers()), "gradient")
 
 
 def test_means_and_variances_are_over_what_is_defined() -> None:

@@ -68,9 +68,8 @@ def test_the_code_runs_and_gives_the_shapes_that_it_says(
         "conv_1": (8, 28, 28, 1),
         "dense": (8, 28, 28, 1),
     }
-    output = names["network"].project(names["x"], names["network"].output)
-    largest = output.activity.argmax(axis=1)
-    np.testing.assert_allclose(names["gradient"], output.weights[range(8), largest], atol=1e-6)
+    assert names["relevance"].shape == (8, 28, 28, 1)
+    assert names["relevance"].any(axis=(1, 2, 3)).all()
     assert imread(tmp_path / "maps.png").std() > 0
 
 

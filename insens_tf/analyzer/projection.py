@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from insens_tf.analyzer.base import SwitchedAnalyzer
+from insens_tf.analyzer.neuron_analyzer import NeuronAnalyzer
 from insens_tf.analyzer.registry import register
-from insens_tf.argument_types import LayerLike, Neurons
-from insens_tf.layers import HiddenLayer
-from insens_tf.projections import Projection, chosen_neurons
+from insens_tf.argument_types import Neurons
+from insens_tf.projections import Projection
 
 __all__ = [
     "ProjectionAnalyzer",
@@ -23,7 +22,7 @@ __all__ = [
 ]
 
 
-class ProjectionAnalyzer(SwitchedAnalyzer):
+class ProjectionAnalyzer(NeuronAnalyzer):
     """Maps of the switched linear projection v = x w + b of one neuron for each input.
 
     To derive one of your own, write `_map`.
@@ -60,32 +59,6 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
         If an argument is out of range, or there is no such layer.
     """
 
-    layer: HiddenLayer
-
-    def __init__(
-        self,
-        model: Any,
-        *,
-        layer: LayerLike | None = None,
-        neuron_selection_mode: str = "max_activation",
-        memory_budget: int = 512 * 2**20,
-        smooth_activations: str | None = None,
-        disable_model_checks: bool = False,
-    ) -> None:
-        super().__init__(
-            model,
-            neuron_selection_mode=neuron_selection_mode,
-            memory_budget=memory_budget,
-            smooth_activations=smooth_activations,
-            disable_model_checks=disable_model_checks,
-        )
-        found = self.network.output if layer is None else self._layers(layer, output=True)
-        if isinstance(found, list):
-            raise ValueError(
-                f"layer={layer!r}: expected one layer, came a list; create an analyzer for each"
-            )
-        self.layer = found
-
     @abstractmethod
     def _map(self, projection: Projection) -> NDArray[Any]:
         """Return the maps of a projection's neurons, (n, k, *input_shape)."""
@@ -118,17 +91,7 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
             If a map is NaN since the neuron's switched weights are all 0.
         """
         mode = self._neuron_selection_mode
-        if neuron_selection is not None and mode != "index":
-            raise ValueError(
-                f"neuron_selection={neuron_selection!r}: expected None, as the analyzer was "
-                f"created with neuron_selection_mode={mode!r}; create it with 'index' to choose "
-                "neurons"
-            )
-        if neuron_selection is None and mode == "index":
-            raise ValueError(
-                "neuron_selection=None: expected a neuron, or one for each input, as the analyzer "
-                "was created with neuron_selection_mode='index'"
-            )
+        self._check_selection(neuron_selection)
         x = self._inputs(X)
         if mode == "all":
             maps = self._map(self.network.project(x, self.layer))
@@ -145,27 +108,6 @@ class ProjectionAnalyzer(SwitchedAnalyzer):
                     maps[rows[part.rows]] = self._map(part)[:, 0]
         self._warn_of_undefined(maps.reshape(-1, *x.shape[1:]))
         return maps
-
-    def _get_state(self) -> dict[str, Any]:
-        return {**super()._get_state(), "layer": self.layer.name}
-
-    def _one_for_each(self, selection: Neurons, inputs: int) -> NDArray[np.int64]:
-        """Return a flat index for each input from what a user selected."""
-        if len(self.layer.shape) == 1:
-            # Neurons in a row have one index each: a tuple, or a column, are several of them.
-            column = np.asarray(selection)
-            if isinstance(selection, tuple) or (column.ndim == 2 and column.shape[1] == 1):
-                selection = column.reshape(-1)
-        try:
-            neurons = chosen_neurons(self.layer, selection)
-        except ValueError as error:
-            raise ValueError(f"neuron_selection: {error}") from error
-        if len(neurons) not in (1, inputs):
-            raise ValueError(
-                f"neuron_selection={selection!r}: expected one neuron, or one for each of "
-                f"{inputs} inputs, came {len(neurons)}"
-            )
-        return np.broadcast_to(neurons, inputs)
 
     def _warn_of_undefined(self, maps: NDArray[Any]) -> None:
         undefined = np.flatnonzero(np.isnan(maps).reshape(len(maps), -1).any(axis=1))

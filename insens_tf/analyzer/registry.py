@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from insens_tf.arguments import one_of
 from insens_tf.innvestigate_contract import (
     OF_KERAS_TENSORS,
+    WHY_MISSING,
     AnalyzerBase,
     analyzers,
     classes,
@@ -67,8 +68,11 @@ def register(name: str) -> Callable[[Kind], Kind]:
     return enter
 
 
-def create_analyzer(name: str, model: Any, **arguments: Any) -> Any:
-    """Create any analyzer, ours or iNNvestigate's, with TensorFlow's eager mode on.
+SOURCES = ("native", "innvestigate")
+
+
+def create_analyzer(name: str, model: Any, *, source: str | None = None, **arguments: Any) -> Any:
+    """Create any analyzer, ours or one of iNNvestigate's methods, with TensorFlow's eager mode on.
 
     Parameters
     ----------
@@ -77,8 +81,13 @@ def create_analyzer(name: str, model: Any, **arguments: Any) -> Any:
         iNNvestigate's registry, such as "gradient", "deep_taylor" or "lrp.epsilon".
     model : Keras model
         Sequential or functional, built. A softmax at its end is looked through.
+    source : {None, "native", "innvestigate"}
+        Who computes one of iNNvestigate's methods: "innvestigate" itself, or "native" our
+        `AttributionAnalyzer`, which gives the same maps. None: iNNvestigate where it can be
+        imported and no ``layer`` is named, else native.
     **arguments
-        The analyzer's own, by keyword.
+        The analyzer's own, by keyword. The native ones also take ``layer``, to explain a neuron of
+        any hidden layer.
 
     Returns
     -------
@@ -95,7 +104,7 @@ def create_analyzer(name: str, model: Any, **arguments: Any) -> Any:
     innvestigate.NotAnalyzeableModelException
         If this analyzer cannot analyse this model.
     InnvestigateMissingError
-        If the analyzer is one of iNNvestigate's own, and that cannot be imported.
+        If iNNvestigate is asked for, and cannot be imported.
 
     Examples
     --------
@@ -105,8 +114,20 @@ def create_analyzer(name: str, model: Any, **arguments: Any) -> Any:
     """
     known = [*analyzers, *(one for one in BASELINES if one not in analyzers)]
     one_of("name", name, known)
+    if source is not None:
+        one_of("source", source, SOURCES)
     if name in analyzers and not issubclass(analyzers[name], OF_KERAS_TENSORS):
+        if source is not None:
+            raise ValueError(
+                f"source={source!r}: expected None for {name!r}, which is one analyzer only"
+            )
         return analyzers[name](model, **arguments)
+    is_native = WHY_MISSING is not None or "layer" in arguments
+    if source == "native" or (source is None and is_native and name in BASELINES):
+        # It derives from what is registered here.
+        from insens_tf.analyzer.attribution import AttributionAnalyzer
+
+        return AttributionAnalyzer(model, method=name, **arguments)
     # Imported here, as those who analyse with ours do not need it.
     from insens_tf.baselines import create_baseline
 

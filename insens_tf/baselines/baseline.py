@@ -22,7 +22,7 @@ from insens_tf.baselines.checks import (
     parameters,
 )
 from insens_tf.baselines.model_copy import CopiedModel, Recipe
-from insens_tf.baselines.noise import Noise
+from insens_tf.baselines.noise import noise_of
 from insens_tf.baselines.pitfalls import warn_of_empty_maps, warn_of_gaps
 from insens_tf.baselines.private_graph import PrivateGraph
 from insens_tf.batches import BATCH_SIZE
@@ -100,7 +100,7 @@ class Baseline:
         self.neuron_selection_mode: str = arguments.get("neuron_selection_mode", "max_activation")
         one_of("neuron_selection_mode", self.neuron_selection_mode, NEURON_SELECTION_MODES)
         kind = innvestigate.analyzer.analyzers[name]
-        self._noise = Noise.of(name, kind, arguments, seed)
+        self._noise = noise_of(name, kind, arguments, seed)
         self._postprocessed = arguments.get("postprocess") is not None
         self._references = arguments.get("reference_inputs", 0)
         self._recipe = Recipe(model)

@@ -23,7 +23,6 @@ __all__ = [
     "insens_layer_option",
     "method_names",
     "methods_option",
-    "stand_in",
 ]
 
 _DEFAULT_METHODS = (*PAPER_METHODS, "insens")
@@ -49,8 +48,7 @@ def methods_option(which: str, of_the_paper: str = "") -> Callable[[Any], Any]:
         metavar="NAME,...",
         help=f"{which}; repeat the option or separate them by commas (see insens-tf methods). "
         f"Without it those of the paper: {', '.join(_DEFAULT_METHODS)}{of_the_paper}. What "
-        "cannot be used on the model, or is iNNvestigate's where that cannot be imported, is left "
-        "out, and said.",
+        "cannot be used on the model is left out, and said.",
     )
 
 
@@ -86,23 +84,15 @@ def method_names(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def stand_in(name: str, options: dict[str, Any]) -> str:
-    """Give the method that computes what another does, where that cannot be had.
-
-    Without iNNvestigate a ReLU network's gradient is its output's switched weights.
-    """
-    from insens_tf.innvestigate_contract import WHY_MISSING
-
-    if name == "gradient" and WHY_MISSING is not None and options["smooth_activations"] is None:
-        return "switched.weights"
-    return name
-
-
 def arguments_of(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Give the arguments that a method's analyzer is created with."""
+    from insens_tf.innvestigate_contract import WHY_MISSING
+
     if name in OURS:
         return network_arguments(options)
-    return {"seed": 0} if name in _NOISY_METHODS else {}
+    seed = {"seed": 0} if name in _NOISY_METHODS else {}
+    # Without iNNvestigate its methods are computed on our graph.
+    return seed if WHY_MISSING is None else {**network_arguments(options), **seed}
 
 
 class LeftOut:

@@ -19,7 +19,6 @@ from insens_tf.cli.chosen_methods import (
     insens_layer_option,
     method_names,
     methods_option,
-    stand_in,
 )
 from insens_tf.cli.drawing import Column, Drawing, count_of_heatmaps, insens_columns, short
 from insens_tf.cli.frequency import GivenFrequency, check_frequency_options
@@ -185,10 +184,9 @@ def _analyzers(
 
     found = {}
     for name in names:
-        method = stand_in(name, options)
         with left_out.unless_usable(name):
-            arguments = arguments_of(method, options)
-            found[name] = create_analyzer(method, model, **arguments)
+            arguments = arguments_of(name, options)
+            found[name] = create_analyzer(name, model, **arguments)
     return found
 
 

@@ -21,7 +21,6 @@ from insens_tf.cli.chosen_methods import (
     insens_layer_option,
     method_names,
     methods_option,
-    stand_in,
 )
 from insens_tf.cli.frequency import (
     check_frequency_options,
@@ -209,10 +208,9 @@ def _runs(
 
     runs = {}
     for name in names:
-        method = stand_in(name, options)
-        arguments = arguments_of(method, options)
+        arguments = arguments_of(name, options)
         if name != "insens":
-            runs[name] = _Run(method, arguments)
+            runs[name] = _Run(name, arguments)
             continue
         with left_out.unless_usable(name):
             insens = create_analyzer(name, model, **arguments)

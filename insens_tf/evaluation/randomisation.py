@@ -14,6 +14,7 @@ check          which layers have new initial weights at a step
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from insens_tf.analyzer import ProjectionAnalyzer, create_analyzer
-from insens_tf.analyzer.base import SwitchedAnalyzer
+from insens_tf.analyzer import create_analyzer
+from insens_tf.analyzer.neuron_analyzer import NeuronAnalyzer
 from insens_tf.arguments import one_of
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.chunks import slices
@@ -136,8 +137,6 @@ def randomisation_check(
         the maps are not one array of one map for each input.
     innvestigate.NotAnalyzeableModelException
         If the analyzer cannot analyse this model.
-    InnvestigateMissingError
-        If the analyzer is one of iNNvestigate's own, and that cannot be imported.
 
     References
     ----------
@@ -252,7 +251,7 @@ def _analysis(
     selection = {"neuron_selection_mode": "index"} if fixed else {}
     analyzer = create_analyzer(method, network, **selection, **arguments)
     neurons = _most_active(analyzer, network, x) if fixed else None
-    ours = isinstance(analyzer, SwitchedAnalyzer)
+    shows_bars = "progress" in inspect.signature(analyzer.analyze).parameters
     if hasattr(analyzer, "progress"):
         analyzer.progress = False
 
@@ -260,19 +259,19 @@ def _analysis(
         if x_train is not None and hasattr(analyzer, "fit"):
             analyzer.fit(x_train, verbose=False)
         # One bar is enough, that of the networks.
-        return analyzer.analyze(x, neurons, **({} if ours else {"progress": False}))
+        return analyzer.analyze(x, neurons, **({"progress": False} if shows_bars else {}))
 
     return analyze
 
 
 def _explains_one_neuron(method: str) -> bool:
-    kinds = (ProjectionAnalyzer, *OF_KERAS_TENSORS)
+    kinds = (NeuronAnalyzer, *OF_KERAS_TENSORS)
     return method in BASELINES or issubclass(analyzers.get(method, object), kinds)
 
 
 def _most_active(analyzer: Any, network: Any, x: NDArray[Any]) -> NDArray[np.int64]:
     """Return the flat index of the neuron that is most active for each input."""
-    if isinstance(analyzer, ProjectionAnalyzer):
+    if isinstance(analyzer, NeuronAnalyzer):
         activity = analyzer.network.activity(x, analyzer.layer)
     else:
         activity = np.concatenate(

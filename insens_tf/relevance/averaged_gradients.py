@@ -1,0 +1,202 @@
+"""Means of gradients at many points for each input: integrated gradients and SmoothGrad."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from insens_tf import memory
+from insens_tf.chunks import at_a_time, slices
+from insens_tf.execution import Compiled
+from insens_tf.graph import Graph
+from insens_tf.noise_draws import Noise
+from insens_tf.relevance.sweep import gradient
+
+__all__ = ["AveragedGradient", "IntegratedGradients", "SmoothGrad"]
+
+
+class AveragedGradient(ABC):
+    """The mean over some points for each input of the gradient of a neuron there.
+
+    Parameters
+    ----------
+    graph : Graph
+    position : int
+        The neurons' layer.
+    memory_budget : int
+        In bytes.
+    count : int
+        How many points there are for an input.
+    postprocess : callable
+        What is done with each gradient before the mean.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        position: int,
+        memory_budget: int,
+        count: int,
+        postprocess: Callable[[tf.Tensor], tf.Tensor],
+    ) -> None:
+        self._graph = graph
+        self._position = position
+        self._postprocess = postprocess
+        self.count = count
+        of_a_point = memory.gradient(graph, [position])
+        self._points_at_a_time = at_a_time(graph, [position], memory_budget, of_a_point)
+        layer = graph.operations[position]
+        image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
+        points = tf.TensorSpec((None, None, *graph.input_shape), graph.dtype)
+        choice = tf.TensorSpec((None, layer.size), graph.dtype)
+        self._activity = Compiled(lambda x: graph.values(x, [position]), [image])
+        self._sum = Compiled(self._summed, [points, choice])
+
+    @abstractmethod
+    def points(self, x: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """Return some of the points of some inputs, (rows, columns, *input_shape).
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n, *input_shape)
+            All inputs.
+        rows, columns : slice
+            Of which inputs, and which of their points.
+        """
+
+    def weighted(self, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        """Return the map for the mean of the gradients; both have the inputs' shape."""
+        return mean
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        neurons: np.ndarray | None,
+        mode: str,
+        advance: Callable[[float], None] = lambda inputs: None,
+    ) -> np.ndarray:
+        """Return maps, (n, *input_shape).
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n, *input_shape)
+        neurons : numpy.ndarray of int, shape (n,), optional
+            In the mode "index", flat indices.
+        mode : {"max_activation", "index", "all"}
+            "max_activation" is the strongest neuron of the input itself, at all of its points.
+        advance : callable
+            Called with the number of inputs' worth of work done since.
+        """
+        sums = np.zeros(x.shape, x.dtype)
+        for rows, columns in self._chunks(len(x)):
+            choice = self._choice(x[rows], None if neurons is None else neurons[rows], mode)
+            sums[rows] += self._sum(self.points(x, rows, columns), choice)
+            advance((rows.stop - rows.start) * (columns.stop - columns.start) / self.count)
+        return self.weighted(x, sums / np.asarray(self.count, x.dtype))
+
+    def _chunks(self, inputs: int) -> Iterator[tuple[slice, slice]]:
+        for rows in slices(inputs, max(1, self._points_at_a_time // self.count)):
+            for columns in slices(self.count, self._points_at_a_time):
+                yield rows, columns
+
+    def _choice(self, x: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
+        size = self._graph.operations[self._position].size
+        if mode == "all":
+            return np.ones((len(x), size), x.dtype)
+        if neurons is None:
+            (activity,) = self._activity(x)
+            neurons = np.asarray(activity).reshape(len(x), -1).argmax(axis=1)
+        choice = np.zeros((len(x), size), x.dtype)
+        choice[np.arange(len(x)), neurons] = 1
+        return choice
+
+    def _summed(self, points: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
+        count = tf.shape(points)[1]
+        flat = tf.reshape(points, (-1, *self._graph.input_shape))
+        repeated = tf.repeat(choice, count, axis=0)
+        found = self._postprocess(gradient(self._graph, self._position, flat, repeated))
+        return tf.reduce_sum(tf.reshape(found, tf.shape(points)), axis=1)
+
+
+class IntegratedGradients(AveragedGradient):
+    """The mean gradient on the way from a reference, times the difference to it.
+
+    At 0, 1/steps, ..., 1 - 1/steps of the way, as iNNvestigate has it.
+
+    Parameters
+    ----------
+    graph, position, memory_budget, postprocess
+        As `AveragedGradient` has them.
+    steps : int
+    reference : numpy.ndarray
+        Broadcast to the input's shape.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        position: int,
+        memory_budget: int,
+        steps: int,
+        reference: np.ndarray,
+        postprocess: Callable[[tf.Tensor], tf.Tensor],
+    ) -> None:
+        super().__init__(graph, position, memory_budget, steps, postprocess)
+        self._reference = reference
+
+    def points(self, x: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        fractions = np.arange(columns.start, columns.stop, dtype=x.dtype) / x.dtype.type(self.count)
+        fractions = fractions.reshape(-1, *(1,) * (x.ndim - 1))
+        difference = x[rows, np.newaxis] - self._reference
+        return self._reference + difference * fractions
+
+    def weighted(self, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        return mean * (x - self._reference)
+
+    def activity_at_reference(self) -> np.ndarray:
+        """Return the neurons' activity for the reference, (1, neurons)."""
+        (activity,) = self._activity(self._reference)
+        return np.asarray(activity).reshape(1, -1)
+
+
+class SmoothGrad(AveragedGradient):
+    """The mean gradient over noisy copies of the input.
+
+    Parameters
+    ----------
+    graph, position, memory_budget, postprocess
+        As `AveragedGradient` has them.
+    samples : int
+    noise : Noise
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        position: int,
+        memory_budget: int,
+        samples: int,
+        noise: Noise,
+        postprocess: Callable[[tf.Tensor], tf.Tensor],
+    ) -> None:
+        super().__init__(graph, position, memory_budget, samples, postprocess)
+        self._noise = noise
+        self._source = 0
+
+    def __call__(
+        self,
+        x: np.ndarray,
+        neurons: np.ndarray | None,
+        mode: str,
+        advance: Callable[[float], None] = lambda inputs: None,
+    ) -> np.ndarray:
+        self._source = self._noise.source()
+        return super().__call__(x, neurons, mode, advance)
+
+    def points(self, x: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        shape = (self.count, *x.shape[1:])
+        (noise,) = self._noise.draw(self._source, range(rows.start, rows.stop), [shape])
+        return x[rows, np.newaxis] + noise[:, columns].astype(x.dtype)

@@ -1,0 +1,255 @@
+"""Rules of layer-wise relevance propagation, as data.
+
+A rule takes the relevance R of a weighted sum z = x w + b back to x. It is made of parts, a part of
+terms: a term has an input x' made of x and a kernel w' made of w. With z' the sum of a part's terms
+x' w' + b', the part gives
+
+    weight * sum over its terms of x' * (w' transposed (R / z'))
+
+which is one vector-Jacobian product a term. The rules are iNNvestigate's, biases, zeros and all, as
+its maps are what others compare with; where they differ from the published ones, they say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tensorflow as tf
+
+from insens_tf.operations import Affine, ChannelScaling, Operation, Scaling
+
+__all__ = ["RULES", "Part", "Rule", "Term", "alpha_beta", "bounded", "epsilon_rule"]
+
+OfTensor = Callable[[tf.Tensor], tf.Tensor]
+
+# What iNNvestigate puts in the place of a denominator that is exactly 0.
+IN_PLACE_OF_ZERO = 1e-7
+
+
+def _itself(values: tf.Tensor) -> tf.Tensor:
+    return values
+
+
+def _positive(values: tf.Tensor) -> tf.Tensor:
+    return tf.maximum(values, 0)
+
+
+def _negative(values: tf.Tensor) -> tf.Tensor:
+    return tf.minimum(values, 0)
+
+
+def _constant(number: float) -> OfTensor:
+    return lambda values: tf.fill(tf.shape(values), tf.constant(number, values.dtype))
+
+
+def _without_zeros(values: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.equal(values, 0), tf.constant(IN_PLACE_OF_ZERO, values.dtype), values)
+
+
+@dataclass(frozen=True)
+class Term:
+    """An input and a kernel that a rule puts in the place of a layer's own.
+
+    Attributes
+    ----------
+    of_input, of_kernel : callable
+        From the layer's own to the term's, of the same shape. The bias goes the kernel's way.
+    bias : bool
+        Whether there is one.
+    sign : float
+        What the term is multiplied by: 1 or -1.
+    """
+
+    of_input: OfTensor = _itself
+    of_kernel: OfTensor = _itself
+    bias: bool = False
+    sign: float = 1.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Terms that share a denominator.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+    weight : float
+        What the part is multiplied by.
+    divisor : callable
+        From the sum of the terms to what relevance is divided by.
+    """
+
+    terms: tuple[Term, ...]
+    weight: float = 1.0
+    divisor: OfTensor = _without_zeros
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How relevance goes back through a weighted sum.
+
+    Attributes
+    ----------
+    name : str
+        As `RULES` has it, or a name of one's own.
+    parts : tuple of Part
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+
+    def __call__(self, operation: Operation, x: tf.Tensor, relevance: tf.Tensor) -> tf.Tensor:
+        """Return the relevance of a layer's input.
+
+        Parameters
+        ----------
+        operation : Operation
+            A weighted sum, or a scaling of channels.
+        x : tf.Tensor, shape (batch, *operand shape)
+        relevance : tf.Tensor, shape (batch, *shape)
+
+        Returns
+        -------
+        tf.Tensor, shape (batch, *operand shape)
+        """
+        return tf.add_n([_through(part, operation, x, relevance) for part in self.parts])
+
+
+def _through(part: Part, operation: Operation, x: tf.Tensor, relevance: tf.Tensor) -> tf.Tensor:
+    # Made anew for each term, so that a gradient is of that term alone.
+    inputs = [tf.identity(term.of_input(x)) for term in part.terms]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        total = tf.add_n(
+            [
+                term.sign * _with_weights(operation, term)(value)
+                for term, value in zip(part.terms, inputs)
+            ]
+        )
+    gradients = tape.gradient(total, inputs, relevance / part.divisor(total))
+    return part.weight * tf.add_n([one * gradient for one, gradient in zip(inputs, gradients)])
+
+
+def _with_weights(operation: Operation, term: Term) -> Operation:
+    """Return the operation with a term's kernel and bias in the place of its own."""
+    if isinstance(operation, ChannelScaling):
+        shift = operation.offset()
+        return Scaling(
+            operation.name,
+            operation.operands,
+            operation.shape,
+            scale=term.of_kernel(operation.factor()),
+            shift=term.of_kernel(shift) if term.bias else tf.zeros_like(shift),
+        )
+    assert isinstance(operation, Affine)
+    weighted: Any = operation
+    bias = None
+    if term.bias and operation.bias is not None:
+        bias = term.of_kernel(tf.convert_to_tensor(operation.bias))
+    return replace(
+        weighted, kernel=term.of_kernel(tf.convert_to_tensor(weighted.kernel)), bias=bias
+    )
+
+
+def epsilon_rule(epsilon: float, bias: bool = True) -> Rule:
+    """Return LRP-epsilon: relevance in proportion to x w, over z and a little more of its sign.
+
+    Raises
+    ------
+    ValueError
+        If epsilon is not above 0.
+    """
+    if not epsilon > 0:
+        raise ValueError(f"epsilon={epsilon!r}: expected a number above 0, such as 1e-7")
+
+    def divisor(values: tf.Tensor) -> tf.Tensor:
+        steady = tf.constant(epsilon, values.dtype)
+        return tf.where(values >= 0, values + steady, values - steady)
+
+    return Rule("Epsilon", (Part((Term(bias=bias),), divisor=divisor),))
+
+
+def alpha_beta(alpha: float | None = None, beta: float | None = None, bias: bool = True) -> Rule:
+    """Return LRP-alpha-beta: alpha times the positive parts less beta times the negative ones.
+
+    Parameters
+    ----------
+    alpha, beta : float, optional
+        At least 1 and at least 0, with alpha - beta = 1, so that either gives the other.
+    bias : bool
+        Whether biases take part, the positive ones with the positive parts.
+
+    Raises
+    ------
+    ValueError
+        If neither is given, or they do not fit.
+    """
+    if alpha is None and beta is None:
+        raise ValueError("alpha=None, beta=None: expected at least one of them, such as alpha=2")
+    alpha = beta + 1 if alpha is None and beta is not None else alpha
+    beta = alpha - 1 if beta is None and alpha is not None else beta
+    if not (alpha >= 1 and beta >= 0 and alpha - beta == 1):  # type: ignore[operator]
+        raise ValueError(
+            f"alpha={alpha!r}, beta={beta!r}: expected alpha of at least 1 and beta of at least 0 "
+            "with alpha - beta = 1, such as 2 and 1"
+        )
+    exciting = Part((Term(_positive, _positive, bias), Term(_negative, _negative, bias)), alpha)  # type: ignore[arg-type]
+    if not beta:
+        return Rule("AlphaBeta", (replace(exciting, weight=1.0),))
+    inhibiting = Part((Term(_positive, _negative, bias), Term(_negative, _positive, bias)), -beta)
+    return Rule("AlphaBeta", (exciting, inhibiting))
+
+
+def bounded(low: float, high: float) -> Rule:
+    """Return the z-B rule of deep Taylor decomposition, for inputs between two bounds.
+
+    Raises
+    ------
+    ValueError
+        If low is not below high.
+    """
+    if not low < high:
+        raise ValueError(f"low={low!r}, high={high!r}: expected low to be below high")
+    terms = (
+        Term(),
+        Term(_constant(low), _positive, sign=-1.0),
+        Term(_constant(high), _negative, sign=-1.0),
+    )
+    return Rule("Bounded", (Part(terms),))
+
+
+def _only(name: str, *terms: Term) -> Rule:
+    return Rule(name, (Part(terms),))
+
+
+def _named(name: str, rule: Rule) -> Rule:
+    return replace(rule, name=name)
+
+
+# Positive inputs alone, over positive weights twice less over negative weights once, each with its
+# own denominator: what iNNvestigate's presets do with batch normalisation.
+_PRESETS_SCALING = Rule(
+    "AlphaBetaX2m100",
+    (
+        Part((Term(_positive, _positive, True),), 2.0),
+        Part((Term(_positive, _negative, True),), -1.0),
+    ),
+)
+
+RULES: dict[str, Rule] = {
+    "Z": _only("Z", Term(bias=True)),
+    "Epsilon": epsilon_rule(1e-7),
+    "WSquare": _only("WSquare", Term(_constant(1.0), tf.square)),
+    "Flat": _only("Flat", Term(_constant(1.0), tf.ones_like)),
+    "Alpha2Beta1": _named("Alpha2Beta1", alpha_beta(2.0, 1.0)),
+    "Alpha2Beta1IgnoreBias": _named("Alpha2Beta1IgnoreBias", alpha_beta(2.0, 1.0, False)),
+    "Alpha1Beta0": _named("Alpha1Beta0", alpha_beta(1.0, 0.0)),
+    "Alpha1Beta0IgnoreBias": _named("Alpha1Beta0IgnoreBias", alpha_beta(1.0, 0.0, False)),
+    "AlphaBetaX2m100": _PRESETS_SCALING,
+    "ZPlus": _named("ZPlus", alpha_beta(1.0, 0.0, False)),
+    "ZPlusFast": _only("ZPlusFast", Term(of_kernel=_positive)),
+    "Bounded": bounded(-1.0, 1.0),
+}
+"""The rules by the names that iNNvestigate has for them."""

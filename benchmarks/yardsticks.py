@@ -140,7 +140,7 @@ def jacobian_rows(part: tf.keras.Model, x: np.ndarray, neurons: np.ndarray) -> R
 
 def analysis(name: str, model: Any, x: np.ndarray) -> Run:
     """Return what one of iNNvestigate's analyzers gives."""
-    analyzer = insens_tf.create_analyzer(name, model)
+    analyzer = insens_tf.create_analyzer(name, model, source="innvestigate")
 
     def analyze() -> np.ndarray:
         with warnings.catch_warnings():

@@ -40,7 +40,6 @@ from experiments.tables import write_json
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings
 from experiments.versions import versions
-from insens_tf.errors import InnvestigateMissingError
 from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_results
 
 __all__ = ["Experiment", "Given", "Run"]
@@ -402,7 +401,7 @@ def _there(datasets: Sequence[str], folder: Path) -> tuple[str, ...]:
 def _said_in_one_line() -> Iterator[None]:
     try:
         yield
-    except (DataError, UnusableFileError, InnvestigateMissingError) as error:
+    except (DataError, UnusableFileError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt as error:
         # Where work is kept, it says so.

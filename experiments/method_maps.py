@@ -69,11 +69,6 @@ def baseline_maps(
     -------
     dict
         By the method's name the maps, shaped as x.
-
-    Raises
-    ------
-    InnvestigateMissingError
-        If iNNvestigate cannot be imported.
     """
     if classes is None:
         classes = predicted(model, x)

@@ -67,3 +67,17 @@ def test_no_other_budget(command: str, budget: str, files: list[str]) -> None:
     result = CliRunner().invoke(command_line, [command, *files, "--memory-budget", budget])
     assert result.exit_code == 2
     assert "--memory-budget" in result.output
+
+
+@pytest.mark.parametrize("command", ["analyze", "compare", "sanity"])
+def test_a_budget_that_is_too_small_is_told_of_in_the_options_words(
+    command: str, files: list[str], tmp_path: Path, call: Any
+) -> None:
+    """`analyze` once swallowed all that the library warns of."""
+    out = ["--out", str(tmp_path / "out")]
+    done = call(command, *files, *COMMANDS[command], "--memory-budget", "4", *out)
+    assert done.code == 0
+    (warning,) = [line for line in done.err.splitlines() if "warning" in line]
+    assert warning.startswith("insens-tf: warning: Insens takes about")
+    assert "Give a larger --memory-budget" in warning
+    assert "SwitchedNetwork" not in warning

@@ -19,7 +19,12 @@ from insens_tf.cli.drawing import (
     insens_columns,
 )
 from insens_tf.cli.frequency import GivenFrequency, check_frequency_options
-from insens_tf.cli.messages import CommandError, said_in_one_line, shows_progress
+from insens_tf.cli.messages import (
+    CommandError,
+    said_in_one_line,
+    shows_progress,
+    warnings_in_one_line,
+)
 from insens_tf.cli.options import (
     channels_option,
     examples,
@@ -151,19 +156,21 @@ def analyze(
         frequency = given_frequency.of(unfinished.folder, network, layers)
         columns = insens_columns(layers)
         drawing = Drawing(unfinished.folder, inputs, channels)
-        for rows in _blocks(unfinished, inputs, len(columns)):
-            with said_in_one_line("take fewer layers with --layer" if len(names) > 1 else ""):
-                omegas = network.insens(
-                    inputs[rows],
-                    names,
-                    frequency,
-                    state=state,
-                    sensitivity=sensitivity,
-                    progress=False,
-                )
-            maps = {column.key: omegas[name] for name, column in columns.items()}
-            drawing.write(rows, list(columns.values()), maps)
-            unfinished.keep(rows, maps)
+        fewer = "take fewer layers with --layer" if len(names) > 1 else ""
+        with warnings_in_one_line():
+            for rows in _blocks(unfinished, inputs, len(columns)):
+                with said_in_one_line(fewer):
+                    omegas = network.insens(
+                        inputs[rows],
+                        names,
+                        frequency,
+                        state=state,
+                        sensitivity=sensitivity,
+                        progress=False,
+                    )
+                maps = {column.key: omegas[name] for name, column in columns.items()}
+                drawing.write(rows, list(columns.values()), maps)
+                unfinished.keep(rows, maps)
         _write_arrays(unfinished, inputs, columns.values(), network.dtype)
     click.echo(f"Wrote insens.npz, {count_of_heatmaps(inputs, columns)} and an overview to {out}.")
 

@@ -110,15 +110,24 @@ def _is_of_memory(error: Exception) -> bool:
 
 @contextmanager
 def warnings_in_one_line() -> Iterator[None]:
-    """Say what the library warns of, which `_keep_tensorflow_quiet` would leave unsaid."""
-    with warnings.catch_warnings(record=True) as caught:
+    """Say what the library warns of, which `_keep_tensorflow_quiet` would leave unsaid.
+
+    At once, as it may be about hours of work, and once, however many blocks of work there are.
+    """
+    said: set[str] = set()
+
+    def say(message: Warning | str, *_: object, **__: object) -> None:
+        line = files.one_line(in_command_line_words(message), 800)
+        if line not in said:
+            said.add(line)
+            print(f"insens-tf: warning: {line}", file=sys.stderr)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for category in (UserWarning, RuntimeWarning):
             warnings.simplefilter("always", category)
+        warnings.showwarning = say
         yield
-    for warning in caught:
-        said = files.one_line(in_command_line_words(warning.message), 800)
-        print(f"insens-tf: warning: {said}", file=sys.stderr)
 
 
 def shows_progress() -> bool:

@@ -860,7 +860,10 @@ def mistaken(trained: Trained) -> Trained:
         [
             keras.Input((8, 8, 1)),
             layers.Flatten(),
-            layers.Dense(3, activation="tanh", name="curved"),
+            # From a seed, or now and then no neuron is inactive.
+            layers.Dense(
+                3, "tanh", kernel_initializer=keras.initializers.GlorotUniform(1), name="curved"
+            ),
             layers.Dense(2),
         ]
     ).save(folder / "tanh.keras")

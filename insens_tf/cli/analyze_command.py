@@ -157,20 +157,20 @@ def analyze(
         columns = insens_columns(layers)
         drawing = Drawing(unfinished.folder, inputs, channels)
         fewer = "take fewer layers with --layer" if len(names) > 1 else ""
-        with warnings_in_one_line():
-            for rows in _blocks(unfinished, inputs, len(columns)):
-                with said_in_one_line(fewer):
-                    omegas = network.insens(
-                        inputs[rows],
-                        names,
-                        frequency,
-                        state=state,
-                        sensitivity=sensitivity,
-                        progress=False,
-                    )
-                maps = {column.key: omegas[name] for name, column in columns.items()}
-                drawing.write(rows, list(columns.values()), maps)
-                unfinished.keep(rows, maps)
+        said: set[str] = set()
+        for rows in _blocks(unfinished, inputs, len(columns)):
+            with said_in_one_line(fewer), warnings_in_one_line(said):
+                omegas = network.insens(
+                    inputs[rows],
+                    names,
+                    frequency,
+                    state=state,
+                    sensitivity=sensitivity,
+                    progress=False,
+                )
+            maps = {column.key: omegas[name] for name, column in columns.items()}
+            drawing.write(rows, list(columns.values()), maps)
+            unfinished.keep(rows, maps)
         _write_arrays(unfinished, inputs, columns.values(), network.dtype)
     click.echo(f"Wrote insens.npz, {count_of_heatmaps(inputs, columns)} and an overview to {out}.")
 

@@ -109,12 +109,17 @@ def _is_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def warnings_in_one_line() -> Iterator[None]:
+def warnings_in_one_line(said_before: set[str] | None = None) -> Iterator[None]:
     """Say what the library warns of, which `_keep_tensorflow_quiet` would leave unsaid.
 
-    At once, as it may be about hours of work, and once, however many blocks of work there are.
+    At once, as it may be about hours of work, and once.
+
+    Parameters
+    ----------
+    said_before : set of str, optional
+        What was said of other blocks of the same work; what is said now is added.
     """
-    said: set[str] = set()
+    said = set() if said_before is None else said_before
 
     def say(message: Warning | str, *_: object, **__: object) -> None:
         line = files.one_line(in_command_line_words(message), 800)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from insens_tf.operations import Operation
 from insens_tf.receptive_field import ReceptiveField, Window
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "summed"]
 
 
 class Graph:
@@ -85,6 +85,25 @@ class Graph:
                 )
         return [pushed[position] for position in positions]
 
+    def combined_weights(self, x: tf.Tensor, numbers: tf.Tensor, position: int) -> tf.Tensor:
+        """Return the sum over neurons of number * w: a vector-Jacobian product, the state held.
+
+        Parameters
+        ----------
+        x : tf.Tensor, shape (batch, *input_shape)
+        numbers : tf.Tensor, shape (batch, *shape of the operation)
+        position : int
+            The neurons' layer.
+
+        Returns
+        -------
+        tf.Tensor, shape (batch, *input_shape)
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            (value,) = self.values(x, [position])
+        return tape.gradient(value, x, numbers, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
     def switched_weights(
         self, x: tf.Tensor, position: int, neurons: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -116,10 +135,10 @@ class Graph:
             if ancestor == position:
                 parts = operation.rows(neurons, *operands)
             else:
-                parts = operation.transposed(*operands)(_sum(gradients.pop(ancestor)))
+                parts = operation.transposed(*operands)(summed(gradients.pop(ancestor)))
             for operand, part in zip(operation.operands, parts):
                 gradients.setdefault(operand, []).append(part)
-        return activity, _sum(gradients[0])
+        return activity, summed(gradients[0])
 
     def elements(self, positions: Sequence[int]) -> int:
         """Return how many numbers one input's values are, all the way up to `positions`."""
@@ -143,5 +162,6 @@ class Graph:
         return self._fields[position]
 
 
-def _sum(parts: list[tf.Tensor]) -> tf.Tensor:
+def summed(parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return the sum of what comes back to an operation, or the only part as it is."""
     return parts[0] if len(parts) == 1 else tf.add_n(parts)

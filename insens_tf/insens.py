@@ -60,7 +60,7 @@ class Passes:
         self.activities = Compiled(lambda x: graph.values(x, positions), [image])
         self.backward = {
             layer: Compiled(
-                partial(_backward_product, graph, layer.position),
+                partial(graph.combined_weights, position=layer.position),
                 [image, tf.TensorSpec((None, *layer.shape), graph.dtype)],
             )
             for layer in layers
@@ -275,11 +275,3 @@ def warn_of_vanished_squares(
 
 def _scaled(advance: Callable[[float], None], share: float) -> Callable[[float], None]:
     return lambda done: advance(done * share)
-
-
-def _backward_product(graph: Graph, position: int, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Return the sum over neurons of seed * w, (n, *input_shape), for seeds (n, *layer shape)."""
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        (value,) = graph.values(x, [position])
-    return tape.gradient(value, x, seed, unconnected_gradients=tf.UnconnectedGradients.ZERO)

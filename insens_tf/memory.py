@@ -78,7 +78,7 @@ def pushed(graph: Graph, positions: Sequence[int]) -> tuple[float, float]:
     state = {
         operand: graph.operations[operand].size
         for one in graph.ancestors(positions)
-        if isinstance(graph.operations[one], (Gate, MaxPooling))
+        if graph.operations[one].has_state
         for operand in graph.operations[one].operands
     }
     size = graph.dtype.size

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -24,7 +23,7 @@ from insens_tf.insens import SENSITIVITIES, STATES, Insens, weighted_activity
 from insens_tf.layers import HiddenLayer
 from insens_tf.plan import Plan
 from insens_tf.planning import Planner, counted_needed, expected_needed
-from insens_tf.progress import progress_bar
+from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.projections import (
     Projection,
     chosen_neurons,
@@ -327,7 +326,7 @@ class SwitchedNetwork(ReadNetwork):
         compiled = self._compiled.kept(
             ("insens", *layers), lambda: Insens(self._graph, layers, self.memory_budget)
         )
-        with _progress("Insens", len(inputs), progress) as advance:
+        with progress_of_inputs("Insens", len(inputs), progress) as advance:
             maps = compiled(inputs, frequencies, state, sensitivity, ways, advance)
         for one, omega in zip(layers, maps):
             self._check_finite(one, omega)
@@ -417,7 +416,7 @@ class SwitchedNetwork(ReadNetwork):
         compiled = self._compiled.kept(
             ("estimate", *layers), lambda: Estimator(self._graph, layers, self.memory_budget)
         )
-        with _progress("Insens, estimated", len(inputs), progress) as advance:
+        with progress_of_inputs("Insens, estimated", len(inputs), progress) as advance:
             estimates = compiled(inputs, frequencies, state, probes, seed, advance)
         for one, estimate in zip(layers, estimates):
             self._check_finite(one, estimate.omega, estimate.standard_error)
@@ -537,23 +536,6 @@ def examine(model: Any, x: Any = None, *, smooth_activations: str | None = None)
     if reading.refusals:
         return Report(model.name, reported_layers(reading), ())
     return SwitchedNetwork(model, smooth_activations=smooth_activations).report(x)
-
-
-@contextmanager
-def _progress(what: str, inputs: int, shown: bool) -> Iterator[Callable[[float], None]]:
-    """Show how far the work is; yields what is to be told of inputs' worth of work done since."""
-    with progress_bar(
-        shown=shown,
-        desc=what,
-        total=inputs,
-        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
-    ) as bar:
-
-        def advance(done: float) -> None:
-            # Shares of 1 may add up to a little more.
-            bar.update(min(done, inputs - bar.n))
-
-        yield advance
 
 
 def _as_asked(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm.auto import tqdm
 
-__all__ = ["PATIENCE_IN_SECONDS", "progress_bar"]
+__all__ = ["PATIENCE_IN_SECONDS", "progress_bar", "progress_of_inputs"]
 
 PATIENCE_IN_SECONDS = 2.0
 """Work that is done sooner shows no bar."""
@@ -25,3 +27,20 @@ def progress_bar(steps: Any = None, *, shown: bool, **bar: Any) -> Any:
         tqdm's own: desc, unit, total and the like.
     """
     return tqdm(steps, delay=PATIENCE_IN_SECONDS, disable=not shown, **bar)
+
+
+@contextmanager
+def progress_of_inputs(what: str, inputs: int, shown: bool) -> Iterator[Callable[[float], None]]:
+    """Show how far the work is; yields what is to be told of inputs' worth of work done since."""
+    with progress_bar(
+        shown=shown,
+        desc=what,
+        total=inputs,
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+    ) as bar:
+
+        def advance(done: float) -> None:
+            # Shares of 1 may add up to a little more.
+            bar.update(min(done, inputs - bar.n))
+
+        yield advance

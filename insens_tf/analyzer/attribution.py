@@ -13,7 +13,7 @@ from insens_tf.arguments import one_of
 from insens_tf.baselines.pitfalls import warn_of_empty_maps, warn_of_gaps
 from insens_tf.innvestigate_contract import classes
 from insens_tf.operations import OutputActivation
-from insens_tf.progress import progress_bar
+from insens_tf.progress import progress_of_inputs
 from insens_tf.reading import Reading
 from insens_tf.relevance import EXPLAINERS, IntegratedGradients, Target, explainer
 
@@ -114,15 +114,8 @@ class AttributionAnalyzer(NeuronAnalyzer):
         explain = self._explainer()
         neurons = self._one_for_each(neuron_selection, len(x)) if mode == "index" else None
         shown = progress and hasattr(explain, "count")
-        with progress_bar(
-            shown=shown,
-            desc=self.method,
-            total=len(x),
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
-        ) as bar:
-            maps: NDArray[Any] = explain(
-                x, neurons, mode, lambda done: bar.update(min(done, len(x) - bar.n))
-            )
+        with progress_of_inputs(self.method, len(x), shown) as advance:
+            maps: NDArray[Any] = explain(x, neurons, mode, advance)
         self._warn_of_pitfalls(explain, x, maps, neurons)
         return maps
 

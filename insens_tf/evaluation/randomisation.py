@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 from insens_tf.analyzer import create_analyzer
 from insens_tf.analyzer.neuron_analyzer import NeuronAnalyzer
 from insens_tf.arguments import one_of
-from insens_tf.batches import BATCH_SIZE
-from insens_tf.chunks import slices
+from insens_tf.batches import outputs
 from insens_tf.evaluation.correlation import CORRELATIONS, rank_correlation
 from insens_tf.evaluation.randomised_copy import RandomisedCopy, same_outputs
 from insens_tf.innvestigate_contract import OF_KERAS_TENSORS, analyzers
@@ -274,7 +273,5 @@ def _most_active(analyzer: Any, network: Any, x: NDArray[Any]) -> NDArray[np.int
     if isinstance(analyzer, NeuronAnalyzer):
         activity = analyzer.network.activity(x, analyzer.layer)
     else:
-        activity = np.concatenate(
-            [np.asarray(network(x[rows], training=False)) for rows in slices(len(x), BATCH_SIZE)]
-        )
+        activity = outputs(network, x)
     return activity.reshape(len(x), -1).argmax(axis=1)

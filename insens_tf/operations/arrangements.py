@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.operations.operation import Affine
-from insens_tf.receptive_field import POINTWISE, Locality, Window
+from insens_tf.operations.operation import Affine, Pointwise
+from insens_tf.receptive_field import Locality, Window
 
 __all__ = [
     "Add",
@@ -23,16 +23,8 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False)
-class Add(Affine):
+class Add(Pointwise, Affine):
     """The sum of its operands, all of one shape."""
-
-    @property
-    def locality(self) -> Locality:
-        return POINTWISE
-
-    @property
-    def repeats_operands(self) -> bool:
-        return False
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         return lambda gradient: [gradient] * len(values)
@@ -42,16 +34,8 @@ class Add(Affine):
 
 
 @dataclass(frozen=True, eq=False)
-class Concatenate(Affine):
+class Concatenate(Pointwise, Affine):
     """Its operands side by side along the last axis."""
-
-    @property
-    def locality(self) -> Locality:
-        return POINTWISE
-
-    @property
-    def repeats_operands(self) -> bool:
-        return False
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         channels = [value.shape[-1] for value in values]

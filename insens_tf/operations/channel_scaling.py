@@ -9,23 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from insens_tf.operations.operation import Operation
-from insens_tf.receptive_field import POINTWISE, Locality
+from insens_tf.operations.operation import Pointwise
 
 __all__ = ["BatchNormalization", "ChannelScaling", "Scaling"]
 
 
 @dataclass(frozen=True, eq=False)
-class ChannelScaling(Operation):
+class ChannelScaling(Pointwise):
     """The last axis scaled and shifted: each channel by numbers of its own."""
-
-    @property
-    def locality(self) -> Locality:
-        return POINTWISE
-
-    @property
-    def repeats_operands(self) -> bool:
-        return False
 
     @abstractmethod
     def factor(self) -> tf.Tensor:

@@ -8,14 +8,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from insens_tf.operations.operation import Operation
-from insens_tf.receptive_field import POINTWISE, Locality
+from insens_tf.operations.operation import Pointwise
 
 __all__ = ["Gate", "RatioGate"]
 
 
 @dataclass(frozen=True, eq=False)
-class Gate(Operation):
+class Gate(Pointwise):
     """A piecewise linear activation: each element scaled by the slope of the piece it lies on.
 
     The pieces are `negative_slope * v` for v <= 0, `v + jump` above, and the constant `ceiling +
@@ -26,14 +25,6 @@ class Gate(Operation):
     negative_slope: Any = 0.0
     ceiling: float | None = None
     jump: float = 0.0
-
-    @property
-    def locality(self) -> Locality:
-        return POINTWISE
-
-    @property
-    def repeats_operands(self) -> bool:
-        return False
 
     @property
     def has_state(self) -> bool:

@@ -10,9 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from insens_tf.receptive_field import WHOLE, Locality
+from insens_tf.receptive_field import POINTWISE, WHOLE, Locality
 
-__all__ = ["ELEMENT_WORK", "Affine", "Computed", "Operation"]
+__all__ = ["ELEMENT_WORK", "Affine", "Computed", "Operation", "Pointwise"]
 
 # What an element costs that is read, changed and written: in multiplications of a large matrix
 # product, on two cores.
@@ -142,6 +142,18 @@ class Operation(ABC):
         """
         chosen = tf.one_hot(elements, self.size, dtype=values[0].dtype)
         return self.transposed(*values)(tf.reshape(chosen, (-1, *self.shape)))
+
+
+class Pointwise(Operation):
+    """What sees position by position, and takes gradients back by a rule of its own."""
+
+    @property
+    def locality(self) -> Locality:
+        return POINTWISE
+
+    @property
+    def repeats_operands(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, eq=False)

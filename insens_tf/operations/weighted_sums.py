@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.operations.operation import Affine
-from insens_tf.receptive_field import POINTWISE, Locality, Window
+from insens_tf.operations.operation import Affine, Pointwise
+from insens_tf.receptive_field import Locality, Window
 
 __all__ = [
     "Convolution",
@@ -31,18 +31,10 @@ FEW_CHANNELS = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Matrix(Affine):
+class Matrix(Pointwise, Affine):
     """A dense layer: the last axis times a matrix, plus a bias."""
 
     kernel: Any
-
-    @property
-    def locality(self) -> Locality:
-        return POINTWISE
-
-    @property
-    def repeats_operands(self) -> bool:
-        return False
 
     @property
     def has_rows(self) -> bool:

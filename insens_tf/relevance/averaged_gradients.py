@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -91,16 +91,12 @@ class AveragedGradient(ABC):
             Called with the number of inputs' worth of work done since.
         """
         sums = np.zeros(x.shape, x.dtype)
-        for rows, columns in self._chunks(len(x)):
+        for rows in slices(len(x), max(1, self._points_at_a_time // self.count)):
             choice = self._choice(x[rows], None if neurons is None else neurons[rows], mode)
-            sums[rows] += self._sum(self.points(x, rows, columns), choice)
-            advance((rows.stop - rows.start) * (columns.stop - columns.start) / self.count)
-        return self.weighted(x, sums / np.asarray(self.count, x.dtype))
-
-    def _chunks(self, inputs: int) -> Iterator[tuple[slice, slice]]:
-        for rows in slices(inputs, max(1, self._points_at_a_time // self.count)):
             for columns in slices(self.count, self._points_at_a_time):
-                yield rows, columns
+                sums[rows] += self._sum(self.points(x, rows, columns), choice)
+                advance((rows.stop - rows.start) * (columns.stop - columns.start) / self.count)
+        return self.weighted(x, sums / np.asarray(self.count, x.dtype))
 
     def _choice(self, x: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
         size = self._graph.operations[self._position].size

@@ -32,7 +32,7 @@ from insens_tf.operations import (
     TransposedConvolution,
     ZeroPadding,
 )
-from insens_tf.relevance.rules import Rule
+from insens_tf.relevance.rules import IN_PLACE_OF_ZERO, Rule, steadied, without_zeros
 
 __all__ = [
     "Composite",
@@ -125,12 +125,8 @@ def by_gradient(place: Place, values: Sequence[tf.Tensor], relevance: tf.Tensor)
 
 def in_proportion(place: Place, values: Sequence[tf.Tensor], relevance: tf.Tensor) -> Relevances:
     """Share it out in proportion to what each operand adds, as LRP-z does."""
-    values = [tf.identity(value) for value in values]
-    with tf.GradientTape() as tape:
-        tape.watch(values)
-        result = place.operation(*values)
-    divisor = tf.where(tf.equal(result, 0), tf.constant(1e-7, result.dtype), result)
-    gradients = tape.gradient(result, values, relevance / divisor)
+    shares = relevance / without_zeros(place.operation(*values))
+    gradients = by_gradient(place, values, shares)
     return [value * gradient for value, gradient in zip(values, gradients)]
 
 
@@ -167,9 +163,7 @@ def by_statistics(place: Place, values: Sequence[tf.Tensor], relevance: tf.Tenso
     shift = 0.0 if operation.shift is None else tf.convert_to_tensor(operation.shift)
     result = operation(value)
     divisor = (value - tf.convert_to_tensor(operation.mean)) * result
-    steady = tf.constant(1e-7, divisor.dtype)
-    divisor = tf.where(divisor >= 0, divisor + steady, divisor - steady)
-    return [value * (result - shift) * relevance / divisor]
+    return [value * (result - shift) * relevance / steadied(divisor, IN_PLACE_OF_ZERO)]
 
 
 def by_rule_of_scaling(rule: Rule, *, in_two: bool = False) -> Step:

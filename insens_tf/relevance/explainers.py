@@ -115,13 +115,8 @@ def _gradient(target: Target, *, postprocess: str | None = None) -> Explainer:
 
 
 def _input_times_gradient(target: Target, *, postprocess: str | None = None) -> Explainer:
-    of_gradient = _postprocess(postprocess)
-    gradients = target.gradients()
-
-    def explain(x: np.ndarray, neurons: Any, mode: str, advance: Any) -> np.ndarray:
-        return x * of_gradient(gradients(x, neurons, mode))
-
-    return explain
+    gradients = _gradient(target, postprocess=postprocess)
+    return lambda x, *explained: x * gradients(x, *explained)
 
 
 def _postprocess(name: Any) -> Callable[[Any], Any]:

@@ -14,13 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from insens_tf.operations import Affine, ChannelScaling, Operation, Scaling
 
-__all__ = ["RULES", "Part", "Rule", "Term", "alpha_beta", "bounded", "epsilon_rule"]
+__all__ = [
+    "IN_PLACE_OF_ZERO",
+    "RULES",
+    "Part",
+    "Rule",
+    "Term",
+    "alpha_beta",
+    "bounded",
+    "epsilon_rule",
+    "steadied",
+    "without_zeros",
+]
 
 OfTensor = Callable[[tf.Tensor], tf.Tensor]
 
@@ -44,7 +56,8 @@ def _constant(number: float) -> OfTensor:
     return lambda values: tf.fill(tf.shape(values), tf.constant(number, values.dtype))
 
 
-def _without_zeros(values: tf.Tensor) -> tf.Tensor:
+def without_zeros(values: tf.Tensor) -> tf.Tensor:
+    """Return values, and in the place of those that are exactly 0 what iNNvestigate puts there."""
     return tf.where(tf.equal(values, 0), tf.constant(IN_PLACE_OF_ZERO, values.dtype), values)
 
 
@@ -83,7 +96,7 @@ class Part:
 
     terms: tuple[Term, ...]
     weight: float = 1.0
-    divisor: OfTensor = _without_zeros
+    divisor: OfTensor = without_zeros
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,12 @@ def _with_weights(operation: Operation, term: Term) -> Operation:
     )
 
 
+def steadied(values: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """Return values that are further from 0 by epsilon; 0 itself is positive."""
+    steady = tf.constant(epsilon, values.dtype)
+    return tf.where(values >= 0, values + steady, values - steady)
+
+
 def epsilon_rule(epsilon: float, bias: bool = True) -> Rule:
     """Return LRP-epsilon: relevance in proportion to x w, over z and a little more of its sign.
 
@@ -164,10 +183,7 @@ def epsilon_rule(epsilon: float, bias: bool = True) -> Rule:
     if not epsilon > 0:
         raise ValueError(f"epsilon={epsilon!r}: expected a number above 0, such as 1e-7")
 
-    def divisor(values: tf.Tensor) -> tf.Tensor:
-        steady = tf.constant(epsilon, values.dtype)
-        return tf.where(values >= 0, values + steady, values - steady)
-
+    divisor = partial(steadied, epsilon=epsilon)
     return Rule("Epsilon", (Part((Term(bias=bias),), divisor=divisor),))
 
 

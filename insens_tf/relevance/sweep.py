@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 from insens_tf import memory
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
-from insens_tf.graph import Graph
+from insens_tf.graph import Graph, summed
 from insens_tf.relevance.composites import Composite, Place
 
 __all__ = ["GradientSweep", "RelevanceSweep", "Sweep", "gradient"]
@@ -127,11 +127,8 @@ def gradient(graph: Graph, position: int, x: tf.Tensor, choice: tf.Tensor) -> tf
     -------
     tf.Tensor, shape (batch, *input_shape)
     """
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        (value,) = graph.values(x, [position])
     choice = tf.reshape(choice, (-1, *graph.operations[position].shape))
-    return tape.gradient(value, x, choice, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return graph.combined_weights(x, choice, position)
 
 
 def _relevance(
@@ -147,14 +144,10 @@ def _relevance(
     for ancestor in reversed(ancestors):
         if ancestor and ancestor in relevances:
             operands = graph.operations[ancestor].operands
-            relevance = _sum(relevances.pop(ancestor))
+            relevance = summed(relevances.pop(ancestor))
             parts = composite.back(
                 Place(graph, ancestor), [values[operand] for operand in operands], relevance
             )
             for operand, part in zip(operands, parts):
                 relevances.setdefault(operand, []).append(part)
-    return _sum(relevances[0])
-
-
-def _sum(parts: Sequence[tf.Tensor]) -> tf.Tensor:
-    return parts[0] if len(parts) == 1 else tf.add_n(parts)
+    return summed(relevances[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -18,25 +19,26 @@ from insens_tf.cli.drawing import (
     count_of_heatmaps,
     insens_columns,
 )
-from insens_tf.cli.frequency import GivenFrequency, check_frequency_options
 from insens_tf.cli.messages import (
     CommandError,
     said_in_one_line,
     shows_progress,
     warnings_in_one_line,
 )
+from insens_tf.cli.named_layers import chosen_layers
+from insens_tf.cli.opening import Opening
 from insens_tf.cli.options import (
-    channels_option,
+    FrequencyOptions,
+    HeatmapOptions,
+    ImageOptions,
+    NetworkOptions,
+    ResultOptions,
     examples,
-    first_option,
-    frequency_options,
-    image_options,
+    images_argument,
     layer_help,
-    network_options,
-    out_option,
-    overwrite_option,
+    option,
+    shared_options,
 )
-from insens_tf.cli.reading import GivenInputs, check_layers, chosen_layers, read_network
 from insens_tf.cli.run_record import record_of
 from insens_tf.progress import progress_bar
 
@@ -48,6 +50,25 @@ _IMAGES_OF_A_BLOCK = 100
 _BYTES_OF_A_BLOCK = 64 * 2**20
 
 
+@dataclass(frozen=True)
+class _ImageOptions(ImageOptions):
+    """How images are read, where they may be many."""
+
+    bad_images: str = option(
+        "--bad-images",
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        show_default=True,
+        help="What to do about pictures that cannot be read: stop before any work, or leave them "
+        "out, name them, and list them in run.json.",
+    )
+
+    @property
+    def leave_out_bad(self) -> bool:
+        """Whether pictures that cannot be read are left out."""
+        return self.bad_images == "skip"
+
+
 @click.command(
     short_help="Draw Insens of images.",
     epilog=examples(
@@ -56,8 +77,8 @@ _BYTES_OF_A_BLOCK = 64 * 2**20
         "analyze model.keras a.png b.png --frequency-from maps/frequency.npz --out more",
     ),
 )
-@network_options
-@click.argument("images", nargs=-1, required=True)
+@shared_options(network_options=NetworkOptions)
+@images_argument
 @click.option(
     "--layer",
     "layer_texts",
@@ -65,8 +86,7 @@ _BYTES_OF_A_BLOCK = 64 * 2**20
     metavar="NAME|INDEX",
     help=f"{layer_help('A hidden layer')}; repeat it for several. Without it: every hidden layer.",
 )
-@frequency_options
-@out_option
+@shared_options(frequency_options=FrequencyOptions)
 @click.option(
     "--state",
     type=click.Choice(["inactive", "active", "all"]),
@@ -81,32 +101,23 @@ _BYTES_OF_A_BLOCK = 64 * 2**20
     show_default=True,
     help="What is summed: x - c, or the activity times the switched weights.",
 )
-@image_options
-@first_option
-@channels_option
-@overwrite_option
-@click.option(
-    "--bad-images",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="What to do about pictures that cannot be read: stop before any work, or leave them out, "
-    "name them, and list them in run.json.",
+@shared_options(
+    image_options=_ImageOptions,
+    result_options=ResultOptions,
+    heatmap_options=HeatmapOptions,
 )
 @click.option("--restart", is_flag=True, help="Begin anew where unfinished results are found.")
 def analyze(
-    model: str,
+    network_options: NetworkOptions,
     images: tuple[str, ...],
     layer_texts: tuple[str, ...],
-    frequency_from: str | None,
-    frequency_key: str | None,
-    out: str,
+    frequency_options: FrequencyOptions,
     state: str,
     sensitivity: str,
-    channels: str,
-    overwrite: bool,
+    image_options: _ImageOptions,
+    result_options: ResultOptions,
+    heatmap_options: HeatmapOptions,
     restart: bool,
-    **options: Any,
 ) -> None:
     """Draw Insens: what in each image keeps a layer's neurons inactive.
 
@@ -117,43 +128,37 @@ def analyze(
     What is done is kept in DIR.unfinished as it comes: ended at any moment, the same command
     continues, and the results are the same.
     """
-    stored = files.stored_model(model)
-    files.check_image_paths(images)
-    check_frequency_options(frequency_from, frequency_key)
+    out, channels = result_options.out, heatmap_options.channels
+    opening = Opening(network_options, images, image_options, frequency_options, layer_texts)
     record = record_of(
         "analyze",
-        model,
-        images,
-        options,
-        frequency_from=frequency_from,
-        frequency_key=frequency_key,
+        network_options,
+        image_options,
+        frequency_options,
+        images=images,
         state=state,
         sensitivity=sensitivity,
     )
-    files.check_resumable(out, replace=overwrite)
+    files.check_resumable(out, replace=result_options.overwrite)
     files.check_writable(out)
-    check_layers(stored, layer_texts)
-    given = GivenInputs(stored, images, options, drawn=True)
-    earlier = None if restart else files.unfinished_folder(out)
-    source = (frequency_from, frequency_key)
-    given_frequency = GivenFrequency(stored, *source, options, layer_texts, earlier)
-    network = read_network(stored.path, options)
+    opening.read_files(drawn=True, earlier=None if restart else files.unfinished_folder(out))
+    network = opening.load_network()
     layers = chosen_layers(network, layer_texts) or list(network.layers)
     if not layers:
         raise CommandError(
-            f"model {model}: expected a hidden layer (one that a ReLU follows), found none, so "
-            "that no neuron can be inactive"
+            f"model {network_options.model}: expected a hidden layer (one that a ReLU follows), "
+            "found none, so that no neuron can be inactive"
         )
     names = [layer.name for layer in layers]
     record["layers"] = names
-    inputs = given.of(network.model)
+    inputs = opening.inputs_of(network.model)
     record["left_out"] = inputs.left_out
     settings = _settings({**record, "channels": channels})
     with files.resumable_results(
-        out, record, settings, replace=overwrite, restart=restart
+        out, record, settings, replace=result_options.overwrite, restart=restart
     ) as unfinished:
         (unfinished.folder / "heatmaps").mkdir(exist_ok=True)
-        frequency = given_frequency.of(unfinished.folder, network, layers)
+        frequency = opening.frequency.of(unfinished.folder, network, layers)
         columns = insens_columns(layers)
         drawing = Drawing(unfinished.folder, inputs, channels)
         fewer = "take fewer layers with --layer" if len(names) > 1 else ""

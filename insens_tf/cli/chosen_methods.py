@@ -1,49 +1,36 @@
-"""The methods that a command is asked for, and leaving out those that cannot be used."""
+"""What compare and sanity share: the methods asked for, without those that cannot be used."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from insens_tf import files
 from insens_tf.arguments import did_you_mean
 from insens_tf.cli.messages import CommandError, in_command_line_words
-from insens_tf.cli.options import layer_help
-from insens_tf.cli.reading import network_arguments
+from insens_tf.cli.named_layers import chosen_layers
+from insens_tf.cli.options import FrequencyOptions, NetworkOptions, layer_help, option
 from insens_tf.method_table import METHODS, OURS, PAPER_METHODS
 
-__all__ = [
-    "LeftOut",
-    "arguments_of",
-    "check_insens_options",
-    "insens_layer_option",
-    "method_names",
-    "methods_option",
-]
+if TYPE_CHECKING:
+    from insens_tf.layers import HiddenLayer
+
+__all__ = ["ChosenMethods", "MethodOptions", "methods_option"]
 
 _DEFAULT_METHODS = (*PAPER_METHODS, "insens")
 # These draw noise, which is to be the same in every run.
 _NOISY_METHODS = ("random", "smoothgrad")
 
-insens_layer_option = click.option(
-    "--layer",
-    "layer_texts",
-    multiple=True,
-    metavar="NAME|INDEX",
-    help=f"{layer_help('A hidden layer for insens')}; repeat it for several. Without it: the last "
-    "one, as in the paper's comparison.",
-)
 
-
-def methods_option(which: str, of_the_paper: str = "") -> Callable[[Any], Any]:
-    """Make the option of the methods: what they are chosen for, and a word on the paper's."""
-    return click.option(
+def methods_option(which: str, of_the_paper: str = "") -> Any:
+    """Declare the option of the methods: what they are chosen for, and a word on the paper's."""
+    return option(
         "--methods",
-        "chosen_methods",
         multiple=True,
         metavar="NAME,...",
         help=f"{which}; repeat the option or separate them by commas (see insens-tf methods). "
@@ -52,21 +39,110 @@ def methods_option(which: str, of_the_paper: str = "") -> Callable[[Any], Any]:
     )
 
 
-def check_insens_options(
-    names: Sequence[str],
-    what_is_done: str,
-    layer_texts: Sequence[str],
-    frequency_from: str | None,
-    frequency_key: str | None,
-) -> None:
-    """Refuse options that are for insens where it is not among the methods."""
-    if "insens" not in names and (layer_texts or frequency_from or frequency_key):
-        raise click.UsageError(
-            f"--layer and --frequency-from are for insens, which is not {what_is_done}"
+@dataclass(frozen=True)
+class MethodOptions:
+    """Which methods are used, and Insens of which layers."""
+
+    methods: tuple[str, ...] = methods_option("Which methods")
+    layer: tuple[str, ...] = option(
+        "--layer",
+        multiple=True,
+        metavar="NAME|INDEX",
+        help=f"{layer_help('A hidden layer for insens')}; repeat it for several. Without it: the "
+        "last one, as in the paper's comparison.",
+    )
+
+
+class ChosenMethods:
+    """The methods that a command is asked for.
+
+    Parameters
+    ----------
+    method_options : MethodOptions
+    network_options : NetworkOptions
+    frequency_options : FrequencyOptions
+        Refused, as --layer is, where insens is not among the methods.
+    what_is_done : str
+        With a method: "drawn".
+
+    Attributes
+    ----------
+    names : list of str
+    left_out : dict of str to str
+        Why a method cannot be used on the model or on this machine, by its name.
+    """
+
+    def __init__(
+        self,
+        method_options: MethodOptions,
+        network_options: NetworkOptions,
+        frequency_options: FrequencyOptions,
+        what_is_done: str,
+    ) -> None:
+        self.names = _method_names(method_options.methods)
+        self.left_out: dict[str, str] = {}
+        self._layer_texts = method_options.layer
+        self._network_options = network_options
+        self._what_is_done = what_is_done
+        of_insens = (
+            method_options.layer,
+            frequency_options.frequency_from,
+            frequency_options.frequency_key,
         )
+        if "insens" not in self.names and any(of_insens):
+            raise click.UsageError(
+                f"--layer and --frequency-from are for insens, which is not {what_is_done}"
+            )
+
+    def arguments_of(self, name: str) -> dict[str, Any]:
+        """Return the arguments that a method's analyzer is created with."""
+        from insens_tf.innvestigate_contract import WHY_MISSING
+
+        if name in OURS:
+            return self._network_options.network_arguments()
+        seed = {"seed": 0} if name in _NOISY_METHODS else {}
+        # Without iNNvestigate its methods are computed on our graph.
+        ours = {} if WHY_MISSING is None else self._network_options.network_arguments()
+        return {**ours, **seed}
+
+    def layers_of(self, insens: Any) -> list[HiddenLayer]:
+        """Return the layers that Insens is computed of, of its analyzer's network."""
+        return chosen_layers(insens.network, self._layer_texts) or [insens.layer]
+
+    @contextmanager
+    def unless_usable(self, name: str) -> Iterator[None]:
+        """Leave a method out if it cannot be used."""
+        from insens_tf.errors import InnvestigateMissingError
+        from insens_tf.innvestigate_contract import NotAnalyzeableModelException
+
+        try:
+            yield
+        except (NotAnalyzeableModelException, InnvestigateMissingError) as error:
+            self.left_out[name] = in_command_line_words(files.one_line(error, 800)).rstrip(".")
+
+    def note(self, record: dict[str, Any], used: Collection[str]) -> None:
+        """Note in a record which methods are used, and say which are left out, a line a reason.
+
+        Raises
+        ------
+        CommandError
+            Where none is used.
+        """
+        names_of: dict[str, list[str]] = {}
+        for name, reason in self.left_out.items():
+            names_of.setdefault(reason, []).append(name)
+        said = [f"{', '.join(names)}: {reason}" for reason, names in names_of.items()]
+        if not used:
+            raise CommandError(
+                f"none of the methods can be {self._what_is_done}; {'; '.join(said)}"
+            )
+        for one in said:
+            print(f"insens-tf: left out {one}", file=sys.stderr)
+        record["methods"] = list(used)
+        record["left_out_methods"] = self.left_out
 
 
-def method_names(texts: Sequence[str]) -> list[str]:
+def _method_names(texts: Sequence[str]) -> list[str]:
     """Read --methods, which each may name several; without it, those of the paper."""
     names = [name.strip() for text in texts for name in text.split(",")] or _DEFAULT_METHODS
     for name in names:
@@ -82,49 +158,3 @@ def method_names(texts: Sequence[str]) -> list[str]:
                 "Python takes"
             )
     return list(dict.fromkeys(names))
-
-
-def arguments_of(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Give the arguments that a method's analyzer is created with."""
-    from insens_tf.innvestigate_contract import WHY_MISSING
-
-    if name in OURS:
-        return network_arguments(options)
-    seed = {"seed": 0} if name in _NOISY_METHODS else {}
-    # Without iNNvestigate its methods are computed on our graph.
-    return seed if WHY_MISSING is None else {**network_arguments(options), **seed}
-
-
-class LeftOut:
-    """Methods that cannot be used on the model or on this machine, and why.
-
-    Attributes
-    ----------
-    reasons : dict of str to str
-        By method.
-    """
-
-    def __init__(self) -> None:
-        self.reasons: dict[str, str] = {}
-
-    @contextmanager
-    def unless_usable(self, name: str) -> Iterator[None]:
-        """Leave a method out if it cannot be used."""
-        from insens_tf.errors import InnvestigateMissingError
-        from insens_tf.innvestigate_contract import NotAnalyzeableModelException
-
-        try:
-            yield
-        except (NotAnalyzeableModelException, InnvestigateMissingError) as error:
-            self.reasons[name] = in_command_line_words(files.one_line(error, 800)).rstrip(".")
-
-    def say(self, left: Sized, what_is_done: str) -> None:
-        """Say which methods are left out, a line a reason; end where no method is left."""
-        names_of: dict[str, list[str]] = {}
-        for name, reason in self.reasons.items():
-            names_of.setdefault(reason, []).append(name)
-        said = [f"{', '.join(names)}: {reason}" for reason, names in names_of.items()]
-        if not left:
-            raise CommandError(f"none of the methods can be {what_is_done}; {'; '.join(said)}")
-        for one in said:
-            print(f"insens-tf: left out {one}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,37 +13,23 @@ from numpy.typing import NDArray
 
 from insens_tf import files
 from insens_tf.batches import BATCH_SIZE
-from insens_tf.cli.chosen_methods import (
-    LeftOut,
-    arguments_of,
-    check_insens_options,
-    insens_layer_option,
-    method_names,
-    methods_option,
-)
+from insens_tf.cli.chosen_methods import ChosenMethods, MethodOptions, methods_option
 from insens_tf.cli.drawing import Column, Drawing, count_of_heatmaps, insens_columns, short
-from insens_tf.cli.frequency import GivenFrequency, check_frequency_options
 from insens_tf.cli.messages import (
     said_in_one_line,
     shows_progress,
     warnings_in_one_line,
 )
+from insens_tf.cli.opening import Opening
 from insens_tf.cli.options import (
-    channels_option,
+    FrequencyOptions,
+    HeatmapOptions,
+    ImageOptions,
+    NetworkOptions,
+    ResultOptions,
     examples,
-    first_option,
-    frequency_options,
-    image_options,
-    network_options,
-    out_option,
-    overwrite_option,
-)
-from insens_tf.cli.reading import (
-    GivenInputs,
-    check_layers,
-    check_one_input_and_output,
-    chosen_layers,
-    load_model,
+    images_argument,
+    shared_options,
 )
 from insens_tf.cli.run_record import record_of, results_in
 
@@ -53,6 +40,16 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 
+@dataclass(frozen=True)
+class _MethodOptions(MethodOptions):
+    """Which methods are drawn, and Insens of which layers."""
+
+    methods: tuple[str, ...] = methods_option(
+        "Which methods, across the picture in this order",
+        "; lrp.epsilon stands for its LRP, of which it does not name the rule",
+    )
+
+
 @click.command(
     short_help="Draw Insens beside other methods.",
     epilog=examples(
@@ -61,30 +58,23 @@ __all__ = ["compare"]
         "compare model.keras mnist.npz --first 9 --methods lrp.z --methods lrp.flat --out lrp",
     ),
 )
-@network_options
-@click.argument("images", nargs=-1, required=True)
-@methods_option(
-    "Which methods, across the picture in this order",
-    "; lrp.epsilon stands for its LRP, of which it does not name the rule",
+@shared_options(network_options=NetworkOptions)
+@images_argument
+@shared_options(
+    method_options=_MethodOptions,
+    frequency_options=FrequencyOptions,
+    image_options=ImageOptions,
+    result_options=ResultOptions,
+    heatmap_options=HeatmapOptions,
 )
-@insens_layer_option
-@frequency_options
-@out_option
-@image_options
-@first_option
-@channels_option
-@overwrite_option
 def compare(
-    model: str,
+    network_options: NetworkOptions,
     images: tuple[str, ...],
-    chosen_methods: tuple[str, ...],
-    layer_texts: tuple[str, ...],
-    frequency_from: str | None,
-    frequency_key: str | None,
-    out: str,
-    channels: str,
-    overwrite: bool,
-    **options: Any,
+    method_options: _MethodOptions,
+    frequency_options: FrequencyOptions,
+    image_options: ImageOptions,
+    result_options: ResultOptions,
+    heatmap_options: HeatmapOptions,
 ) -> None:
     """Draw Insens beside the methods of iNNvestigate: images down, methods across.
 
@@ -94,39 +84,21 @@ def compare(
     overview with the predicted class and its probability: the model's, or the softmax of its
     outputs where these are logits. --scale, --resize and --grayscale hold for DATA too.
     """
-    names = method_names(chosen_methods)
-    check_insens_options(names, "drawn", layer_texts, frequency_from, frequency_key)
-    stored = files.stored_model(model)
-    files.check_image_paths(images)
-    check_frequency_options(frequency_from, frequency_key)
-    record = record_of(
-        "compare",
-        model,
-        images,
-        options,
-        frequency_from=frequency_from,
-        frequency_key=frequency_key,
+    methods = ChosenMethods(method_options, network_options, frequency_options, "drawn")
+    opening = Opening(
+        network_options, images, image_options, frequency_options, method_options.layer
     )
-    with results_in(out, record, overwrite) as folder:
+    record = record_of("compare", network_options, image_options, frequency_options, images=images)
+    with results_in(result_options, record) as folder:
         assert folder is not None
-        check_layers(stored, layer_texts)
-        given = GivenInputs(stored, images, options, drawn=True)
-        source = (frequency_from, frequency_key)
-        given_frequency = GivenFrequency(stored, *source, options, layer_texts)
-        loaded = load_model(stored.path)
+        opening.read_files(drawn=True)
+        model = opening.load_model(one_input_and_output=True)
         from insens_tf.analyzer import SwitchedAnalyzer
 
-        check_one_input_and_output(loaded, stored.path)
-        inputs = given.of(loaded)
-        left_out = LeftOut()
-        analyzers = _analyzers(loaded, names, left_out, options)
-        left_out.say(analyzers, "drawn")
-        record["methods"] = list(analyzers)
-        record["left_out_methods"] = left_out.reasons
-        layers: list[HiddenLayer] = []
-        if "insens" in analyzers:
-            insens = analyzers["insens"]
-            layers = chosen_layers(insens.network, layer_texts) or [insens.layer]
+        inputs = opening.inputs_of(model)
+        analyzers = _analyzers(model, methods)
+        methods.note(record, analyzers)
+        layers = methods.layers_of(analyzers["insens"]) if "insens" in analyzers else []
         record["layers"] = [layer.name for layer in layers]
         maps: dict[Column, NDArray[Any]] = {}
         x = inputs[:]
@@ -134,16 +106,17 @@ def compare(
         for name, analyzer in analyzers.items():
             with said_in_one_line(fewer), warnings_in_one_line():
                 if name == "insens":
-                    frequency = given_frequency.of(folder, analyzer.network, layers)
+                    frequency = opening.frequency.of(folder, analyzer.network, layers)
                     found = _insens(analyzer.network, layers, x, frequency)
                 else:
                     is_ours = isinstance(analyzer, SwitchedAnalyzer)
                     bar = {} if is_ours else {"progress": shows_progress()}
                     found = {Column(name, name, name): analyzer.analyze(x, **bar)}
             maps |= found
-        predictions = _predictions_of(loaded, inputs)
-        _write_maps(folder, maps, inputs, channels, predictions)
-    click.echo(f"Wrote maps.npz, {count_of_heatmaps(inputs, maps)} and an overview to {out}.")
+        predictions = _predictions_of(model, inputs)
+        _write_maps(folder, maps, inputs, heatmap_options.channels, predictions)
+    heatmaps = count_of_heatmaps(inputs, maps)
+    click.echo(f"Wrote maps.npz, {heatmaps} and an overview to {result_options.out}.")
 
 
 def _insens(
@@ -177,16 +150,14 @@ def _write_maps(
     )
 
 
-def _analyzers(
-    model: Any, names: Sequence[str], left_out: LeftOut, options: dict[str, Any]
-) -> dict[str, Any]:
+def _analyzers(model: Any, methods: ChosenMethods) -> dict[str, Any]:
+    """Return the analyzer of each method that can be used."""
     from insens_tf.analyzer import create_analyzer
 
     found = {}
-    for name in names:
-        with left_out.unless_usable(name):
-            arguments = arguments_of(name, options)
-            found[name] = create_analyzer(name, model, **arguments)
+    for name in methods.names:
+        with methods.unless_usable(name):
+            found[name] = create_analyzer(name, model, **methods.arguments_of(name))
     return found
 
 

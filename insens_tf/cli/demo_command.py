@@ -50,7 +50,7 @@ def demo(out: str, seed: int, epochs: int) -> None:
     Needs nothing but this package: the digits come with it. Takes about a minute, prints how
     exact the switched projections are, and writes one picture, the trained model and the digits.
     """
-    record = record_of("demo", None, (), {}, seed=seed, epochs=epochs)
+    record = record_of("demo", model=None, images=[], seed=seed, epochs=epochs)
     with files.results_folder(out, record, replace=True) as folder:
         import_tensorflow()
         from insens_tf import demo as demonstration

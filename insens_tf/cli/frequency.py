@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import click
 
 from insens_tf import files
 from insens_tf.batches import BATCH_SIZE
+from insens_tf.cli.given_inputs import GivenInputs
 from insens_tf.cli.messages import CommandError, said_in_one_line, shows_progress
-from insens_tf.cli.reading import GivenInputs, shape_text
+from insens_tf.cli.named_layers import shape_text
+from insens_tf.cli.options import FrequencyOptions, ImageOptions
 from insens_tf.files.file_errors import reading
 
 if TYPE_CHECKING:
@@ -24,17 +27,16 @@ __all__ = [
     "check_frequency_options",
     "frequency_over",
     "holds_a_frequency",
-    "training_inputs",
 ]
 
 _KEPT = "frequency.npz"
 
 
-def check_frequency_options(path: str | None, key: str | None) -> None:
+def check_frequency_options(options: FrequencyOptions) -> None:
     """Refuse paths that cannot be data."""
-    if path is not None:
-        files.check_image_paths([path])
-    elif key is not None:
+    if options.frequency_from is not None:
+        files.check_image_paths([options.frequency_from])
+    elif options.frequency_key is not None:
         raise click.UsageError(
             "--frequency-key names an array of --frequency-from, which is missing"
         )
@@ -46,37 +48,41 @@ class GivenFrequency:
     Parameters
     ----------
     model : StoredModel
-    path, key : str or None
-        --frequency-from and --frequency-key.
-    options : dict
-        How images are read, as the options of a command say it.
+    options : FrequencyOptions
+    image_options : ImageOptions
+        The training images are read as the images are, but all of them.
     layer_texts : sequence of str
         The layers that are asked for, by name or index; none: others are.
-    results : pathlib.Path, optional
+    earlier : pathlib.Path, optional
         A folder of earlier work that goes on, which may have the frequency already.
+
+    Attributes
+    ----------
+    training_images : GivenInputs or None
+        The data to count over; None where there is nothing to count.
     """
 
     def __init__(
         self,
         model: files.StoredModel,
-        path: str | None,
-        key: str | None,
-        options: dict[str, Any],
+        options: FrequencyOptions,
+        image_options: ImageOptions,
         layer_texts: Sequence[str],
-        results: Path | None = None,
+        earlier: Path | None = None,
     ) -> None:
-        self._path = path
-        self._inputs: GivenInputs | None = None
-        if path is None or (results is not None and (results / _KEPT).is_file()):
+        self._path = path = options.frequency_from
+        self.training_images: GivenInputs | None = None
+        if path is None or (earlier is not None and (earlier / _KEPT).is_file()):
             return
-        if key is None and holds_a_frequency(Path(path)):
+        if options.frequency_key is None and holds_a_frequency(Path(path)):
             with reading(Path(path), "activation frequency"):
                 arrays = files.read_npz(path)  # a damaged one is refused now
             counted = [name.partition("/")[2] for name in arrays if name.startswith("counts/")]
             # Of other names it is not known yet which layer they mean.
             _check_layers(counted, [one for one in layer_texts if one in model.with_relu], path)
         else:
-            self._inputs = training_inputs(model, path, key, options)
+            of_data = replace(image_options, key=options.frequency_key, first=None)
+            self.training_images = GivenInputs(model, [path], of_data, ("x_train", "x"))
 
     def of(self, folder: Path, network: SwitchedNetwork, layers: Sequence[HiddenLayer]) -> Any:
         """Give the frequency of some layers, or None, and keep it in a folder of results.
@@ -95,7 +101,7 @@ class GivenFrequency:
             samples = frequency.samples
             click.echo(f"The activation frequency over {samples} samples was known already.")
             return frequency
-        if self._inputs is None:
+        if self.training_images is None:
             with said_in_one_line():
                 frequency = ActivationFrequency.load(self._path)
             _check_frequency(frequency, layers, self._path)
@@ -104,17 +110,10 @@ class GivenFrequency:
             )
         else:
             with said_in_one_line():
-                frequency = frequency_over(network, self._inputs.of(network.model), layers)
+                inputs = self.training_images.of(network.model)
+                frequency = frequency_over(network, inputs, layers)
         frequency.save(kept)
         return frequency
-
-
-def training_inputs(
-    model: files.StoredModel, path: str, key: str | None, options: dict[str, Any]
-) -> GivenInputs:
-    """Read the data of --frequency-from: all of it, and as the images are read otherwise."""
-    data = {**options, "key": key, "first": None}
-    return GivenInputs(model, [path], data, usual_keys=("x_train", "x"))
 
 
 def holds_a_frequency(path: Path) -> bool:

@@ -10,8 +10,9 @@ from insens_tf import files
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.cli.frequency import frequency_over
 from insens_tf.cli.messages import CommandError, in_command_line_words, said_in_one_line
-from insens_tf.cli.options import examples, first_option, image_options, model_options
-from insens_tf.cli.reading import GivenInputs, load_model, shape_text
+from insens_tf.cli.named_layers import shape_text
+from insens_tf.cli.opening import Opening
+from insens_tf.cli.options import ImageOptions, ModelOptions, examples, shared_options
 
 __all__ = ["layers"]
 
@@ -23,16 +24,15 @@ __all__ = ["layers"]
         "layers model.keras --data test.npz --key x_test --first 1000",
     ),
 )
-@model_options
+@shared_options(model_options=ModelOptions)
 @click.option(
     "--data",
     metavar="IMAGES",
     help="Images on which to hold the model against the switched network, and over which to count "
     "how many of the neurons are active.",
 )
-@image_options
-@first_option
-def layers(model: str, data: str | None, **options: Any) -> None:
+@shared_options(image_options=ImageOptions)
+def layers(model_options: ModelOptions, data: str | None, image_options: ImageOptions) -> None:
     """Say what each layer of MODEL was read as: a hidden layer, linear, refused ...
 
     The index of a hidden layer is what --layer of other commands takes in place of its name.
@@ -41,20 +41,23 @@ def layers(model: str, data: str | None, **options: Any) -> None:
     (with --data) on up to 256 images. With --data also the share of neurons that are active for an
     image, on average. Where a layer cannot be read, the reason and the way out; the exit code is 1.
     """
-    stored = files.stored_model(model)
-    given = None if data is None else GivenInputs(stored, [data], options)
-    loaded = load_model(stored.path)
+    opening = Opening(model_options, () if data is None else (data,), image_options)
+    opening.read_files()
+    model = opening.load_model()
     from insens_tf import SwitchedNetwork, UnreadableModelError, examine
 
+    arguments = model_options.network_arguments()
     try:
-        network = SwitchedNetwork(loaded, smooth_activations=options["smooth_activations"])
+        network = SwitchedNetwork(model, **arguments)
     except UnreadableModelError:
         with said_in_one_line():
-            report = examine(loaded, smooth_activations=options["smooth_activations"])
+            report = examine(model, **arguments)
         click.echo(in_command_line_words(report))
         names = ", ".join(layer.name for layer in report.refused)
-        raise CommandError(f"model {model} cannot be read, for {names}: see above") from None
-    inputs = None if given is None else given.of(loaded)
+        raise CommandError(
+            f"model {model_options.model} cannot be read, for {names}: see above"
+        ) from None
+    inputs = None if data is None else opening.inputs_of(model)
     with said_in_one_line():
         click.echo(str(network.report(None if inputs is None else inputs[:BATCH_SIZE])))
     if inputs is not None:

@@ -20,23 +20,22 @@ from insens_tf.cli.drawing import (
     write_overviews,
 )
 from insens_tf.cli.messages import CommandError, said_in_one_line
-from insens_tf.cli.options import (
-    channels_option,
-    examples,
-    first_option,
-    image_options,
-    layer_help,
-    network_options,
-    overwrite_option,
-)
-from insens_tf.cli.reading import (
-    GivenInputs,
-    check_layers,
+from insens_tf.cli.named_layers import (
     check_neurons,
     chosen_layer,
     chosen_neurons,
     neuron_text,
-    read_network,
+)
+from insens_tf.cli.opening import Opening
+from insens_tf.cli.options import (
+    HeatmapOptions,
+    ImageOptions,
+    NetworkOptions,
+    OptionalResultOptions,
+    examples,
+    images_argument,
+    layer_help,
+    shared_options,
 )
 from insens_tf.cli.run_record import record_of, results_in
 
@@ -56,8 +55,8 @@ _QUANTITIES = ("weights", "contribution")
         "project model.keras seven.png --layer logits --neuron all --out logits",
     ),
 )
-@network_options
-@click.argument("images", nargs=-1, required=True)
+@shared_options(network_options=NetworkOptions)
+@images_argument
 @click.option(
     "--layer",
     required=True,
@@ -73,20 +72,19 @@ _QUANTITIES = ("weights", "contribution")
     help="A neuron: its flat index, or its indices along the layer's axes (row,column,channel); "
     "repeat it for several, or say all.",
 )
-@click.option("--out", metavar="DIR", help="Write heatmaps and arrays to this new folder.")
-@image_options
-@first_option
-@channels_option
-@overwrite_option
+@shared_options(
+    image_options=ImageOptions,
+    result_options=OptionalResultOptions,
+    heatmap_options=HeatmapOptions,
+)
 def project(
-    model: str,
+    network_options: NetworkOptions,
     images: tuple[str, ...],
     layer: str,
     neurons: tuple[str, ...],
-    out: str | None,
-    channels: str,
-    overwrite: bool,
-    **options: Any,
+    image_options: ImageOptions,
+    result_options: OptionalResultOptions,
+    heatmap_options: HeatmapOptions,
 ) -> None:
     """Give the switched projection v = x w + b of single neurons.
 
@@ -95,19 +93,24 @@ def project(
     contributions each (red positive, blue negative, white 0), and an overview; no pictures where
     there would be more than 1000 heatmaps.
     """
-    stored = files.stored_model(model)
-    files.check_image_paths(images)
+    opening = Opening(network_options, images, image_options, layer_texts=[layer])
     chosen = chosen_neurons(neurons)
-    check_layers(stored, [layer])
-    if (shape := stored.layers.get(layer)) is not None:
+    if (shape := opening.stored.layers.get(layer)) is not None:
         check_neurons(chosen, layer, shape)
-    record = record_of("project", model, images, options, layer=layer, neurons=list(neurons))
-    with results_in(out, record, overwrite) as folder:
-        given = GivenInputs(stored, images, options, drawn=folder is not None)
-        network = read_network(stored.path, options)
+    record = record_of(
+        "project",
+        network_options,
+        image_options,
+        images=images,
+        layer=layer,
+        neurons=neurons,
+    )
+    with results_in(result_options, record) as folder:
+        opening.read_files(drawn=folder is not None)
+        network = opening.load_network()
         found = chosen_layer(network, layer, output=True)
         check_neurons(chosen, found.name, found.shape)
-        inputs = given.of(network.model)
+        inputs = opening.inputs_of(network.model)
         count = found.neurons if chosen is None else len(chosen)
         fewer = f"name fewer neurons{' or take fewer images with --first' * (len(inputs) > 1)}"
         if folder is None:
@@ -123,15 +126,15 @@ def project(
         heatmaps = len(_QUANTITIES) * count * len(inputs)
         are_drawn = heatmaps <= _MOST_HEATMAPS
         if are_drawn:
-            _draw(folder, projection, inputs, channels)
+            _draw(folder, projection, inputs, heatmap_options.channels)
         else:
             (folder / "heatmaps").rmdir()
     if are_drawn:
-        click.echo(f"Wrote projection.npz, heatmaps and an overview to {out}.")
+        click.echo(f"Wrote projection.npz, heatmaps and an overview to {result_options.out}.")
     else:
         click.echo(
-            f"Wrote projection.npz to {out}, and no pictures, as {heatmaps:,} heatmaps are more "
-            f"than {_MOST_HEATMAPS:,}; to see some, {fewer}."
+            f"Wrote projection.npz to {result_options.out}, and no pictures, as {heatmaps:,} "
+            f"heatmaps are more than {_MOST_HEATMAPS:,}; to see some, {fewer}."
         )
 
 

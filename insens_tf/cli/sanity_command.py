@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,40 +15,24 @@ from numpy.typing import NDArray
 
 from insens_tf import files
 from insens_tf.batches import BATCH_SIZE
-from insens_tf.cli.chosen_methods import (
-    LeftOut,
-    arguments_of,
-    check_insens_options,
-    insens_layer_option,
-    method_names,
-    methods_option,
-)
-from insens_tf.cli.frequency import (
-    check_frequency_options,
-    holds_a_frequency,
-    training_inputs,
-)
+from insens_tf.cli.chosen_methods import ChosenMethods, MethodOptions
+from insens_tf.cli.frequency import holds_a_frequency
 from insens_tf.cli.messages import (
     CommandError,
     said_in_one_line,
     shows_progress,
     warnings_in_one_line,
 )
+from insens_tf.cli.opening import Opening
 from insens_tf.cli.options import (
+    FrequencyOptions,
+    ImageOptions,
+    NetworkOptions,
+    ResultOptions,
     examples,
-    first_option,
-    frequency_key_option,
-    image_options,
-    network_options,
-    out_option,
-    overwrite_option,
-)
-from insens_tf.cli.reading import (
-    GivenInputs,
-    check_layers,
-    check_one_input_and_output,
-    chosen_layers,
-    load_model,
+    images_argument,
+    option,
+    shared_options,
 )
 from insens_tf.cli.run_record import record_of
 
@@ -57,6 +42,19 @@ if TYPE_CHECKING:
 __all__ = ["sanity"]
 
 _CHECKS = ("cascading", "independent")
+
+
+@dataclass(frozen=True)
+class _FrequencyOptions(FrequencyOptions):
+    """The data over which the activation frequency is counted, anew for each network."""
+
+    frequency_from: str | None = option(
+        "--frequency-from",
+        metavar="DATA",
+        help="Training images (like IMAGES; of an .npz file x_train) over which to count, anew for "
+        "each randomised network, how often each neuron is active, m/N. Without it every neuron "
+        "weighs the same.",
+    )
 
 
 class _Run(NamedTuple):
@@ -86,18 +84,9 @@ class _Batches:
         "sanity model.keras digits/ --methods gradient,insens --layer conv_1 --out sanity",
     ),
 )
-@network_options
-@click.argument("images", nargs=-1, required=True)
-@methods_option("Which methods")
-@insens_layer_option
-@click.option(
-    "--frequency-from",
-    metavar="DATA",
-    help="Training images (like IMAGES; of an .npz file x_train) over which to count, anew for "
-    "each randomised network, how often each neuron is active, m/N. Without it every neuron weighs "
-    "the same.",
-)
-@frequency_key_option
+@shared_options(network_options=NetworkOptions)
+@images_argument
+@shared_options(method_options=MethodOptions, frequency_options=_FrequencyOptions)
 @click.option(
     "--check",
     "chosen_checks",
@@ -121,23 +110,17 @@ class _Batches:
     show_default=True,
     help="Of the new initial weights.",
 )
-@out_option
-@image_options
-@first_option
-@overwrite_option
+@shared_options(image_options=ImageOptions, result_options=ResultOptions)
 def sanity(
-    model: str,
+    network_options: NetworkOptions,
     images: tuple[str, ...],
-    chosen_methods: tuple[str, ...],
-    layer_texts: tuple[str, ...],
-    frequency_from: str | None,
-    frequency_key: str | None,
+    method_options: MethodOptions,
+    frequency_options: FrequencyOptions,
     chosen_checks: tuple[str, ...],
     neuron: str,
     seed: int,
-    out: str,
-    overwrite: bool,
-    **options: Any,
+    image_options: ImageOptions,
+    result_options: ResultOptions,
 ) -> None:
     """Compare maps of the model with those of copies whose layers have new initial weights.
 
@@ -149,75 +132,60 @@ def sanity(
     defined, as those of a map that is 0 everywhere, are nan and count in no mean. --scale,
     --resize and --grayscale hold for DATA too.
     """
-    names = method_names(chosen_methods)
-    check_insens_options(names, "checked", layer_texts, frequency_from, frequency_key)
-    stored = files.stored_model(model)
-    files.check_image_paths(images)
-    check_frequency_options(frequency_from, frequency_key)
-    if frequency_from is not None and holds_a_frequency(Path(frequency_from)):
+    methods = ChosenMethods(method_options, network_options, frequency_options, "checked")
+    opening = Opening(
+        network_options, images, image_options, frequency_options, method_options.layer
+    )
+    path = frequency_options.frequency_from
+    if path is not None and holds_a_frequency(Path(path)):
         raise CommandError(
-            f"--frequency-from {frequency_from} holds the activation frequency of one network; "
-            "expected training images, over which it is counted anew for each randomised network"
+            f"--frequency-from {path} holds the activation frequency of one network; expected "
+            "training images, over which it is counted anew for each randomised network"
         )
     checks = [check for check in _CHECKS if check in (chosen_checks or _CHECKS)]
     record = record_of(
         "sanity",
-        model,
-        images,
-        options,
-        frequency_from=frequency_from,
-        frequency_key=frequency_key,
+        network_options,
+        image_options,
+        frequency_options,
+        images=images,
         checks=checks,
         neuron=neuron,
         seed=seed,
     )
-    with files.results_folder(out, record, replace=overwrite) as folder:
-        check_layers(stored, layer_texts)
-        given = GivenInputs(stored, images, options)
-        given_training = None
-        if frequency_from is not None:
-            given_training = training_inputs(stored, frequency_from, frequency_key, options)
-        loaded = load_model(stored.path)
-        check_one_input_and_output(loaded, stored.path)
-        inputs = given.of(loaded)
-        x_train = None if given_training is None else _Batches(given_training.of(loaded))
-        if x_train is None and "insens" in names:
+    out = result_options.out
+    with files.results_folder(out, record, replace=result_options.overwrite) as folder:
+        opening.read_files()
+        model = opening.load_model(one_input_and_output=True)
+        inputs = opening.inputs_of(model)
+        training_images = opening.frequency.training_images
+        x_train = None if training_images is None else _Batches(training_images.of(model))
+        if x_train is None and "insens" in methods.names:
             click.echo("No --frequency-from: every neuron weighs the same.")
-        left_out = LeftOut()
         found: dict[str, list[RandomisationCheck]] = {}
-        runs = _runs(loaded, names, layer_texts, left_out, options)
-        for name, run in runs.items():
-            with left_out.unless_usable(name):
-                found[name] = _checked(loaded, inputs[:], run, checks, x_train, neuron, seed)
-        left_out.say(found, "checked")
-        record["methods"] = list(found)
-        record["left_out_methods"] = left_out.reasons
+        for name, run in _runs(model, methods).items():
+            with methods.unless_usable(name):
+                found[name] = _checked(model, inputs[:], run, checks, x_train, neuron, seed)
+        methods.note(record, found)
         _write(folder, found, inputs.names)
     click.echo(f"Wrote correlations.csv, summary.csv and correlations.png to {out}.")
 
 
-def _runs(
-    model: Any,
-    names: Sequence[str],
-    layer_texts: Sequence[str],
-    left_out: LeftOut,
-    options: dict[str, Any],
-) -> dict[str, _Run]:
-    """Give what is to be checked: each method, and Insens of each layer."""
+def _runs(model: Any, methods: ChosenMethods) -> dict[str, _Run]:
+    """Return what is to be checked: each method, and Insens of each layer."""
     from insens_tf.analyzer import create_analyzer
 
     runs = {}
-    for name in names:
-        arguments = arguments_of(name, options)
+    for name in methods.names:
+        arguments = methods.arguments_of(name)
         if name != "insens":
             runs[name] = _Run(name, arguments)
             continue
-        with left_out.unless_usable(name):
+        with methods.unless_usable(name):
             insens = create_analyzer(name, model, **arguments)
-            layers = chosen_layers(insens.network, layer_texts) or [insens.layer]
             runs |= {
                 f"insens/{layer.name}": _Run(name, {**arguments, "layer": layer.name})
-                for layer in layers
+                for layer in methods.layers_of(insens)
             }
     return runs
 

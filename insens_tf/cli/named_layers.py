@@ -1,144 +1,35 @@
-"""What the arguments of a command name: the network, its inputs, layers and neurons.
+"""The layers and neurons that a command's arguments name.
 
-What is wrong with them is found before TensorFlow is loaded, as far as the files themselves say it.
+What is wrong with them is found before TensorFlow is loaded, as far as the model's file says it.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from insens_tf import files
 from insens_tf.arguments import did_you_mean
-from insens_tf.cli.messages import CommandError, import_tensorflow, said_in_one_line, sign_of_life
+from insens_tf.cli.messages import CommandError
 
 if TYPE_CHECKING:
     from insens_tf.layers import HiddenLayer
     from insens_tf.network import SwitchedNetwork
 
 __all__ = [
-    "GivenInputs",
     "check_layers",
     "check_neurons",
-    "check_one_input_and_output",
     "chosen_layer",
     "chosen_layers",
     "chosen_neurons",
-    "load_model",
-    "network_arguments",
     "neuron_text",
-    "read_network",
     "shape_text",
 ]
 
 # More layers than these are not listed in an error.
 _LAYERS_SAID = 12
 _INDEX = re.compile(r"-?[0-9]{1,9}")
-
-
-def load_model(path: Path) -> Any:
-    """Load a model."""
-    with sign_of_life("Loading TensorFlow and the model"):
-        import_tensorflow()
-        return files.load_model(path)
-
-
-def network_arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """Give what a `SwitchedNetwork` is made with, as the options of a command say it."""
-    return {
-        "smooth_activations": options["smooth_activations"],
-        "memory_budget": options["memory_budget"] * 2**20,
-    }
-
-
-def read_network(path: Path, options: dict[str, Any]) -> SwitchedNetwork:
-    """Load a model and read it as a switched network."""
-    model = load_model(path)
-    from insens_tf.network import SwitchedNetwork
-
-    with said_in_one_line():
-        return SwitchedNetwork(model, **network_arguments(options))
-
-
-def check_one_input_and_output(model: Any, path: Path) -> None:
-    """Refuse a model that has several of them, or does not know them."""
-    if [len(_ends(model, end)) for end in ("inputs", "outputs")] != [1, 1]:
-        raise CommandError(
-            f"model {path}: expected a built Sequential or functional model with one input and one "
-            "output"
-        )
-
-
-def _ends(model: Any, which: str) -> Sequence[Any]:
-    """Give a model's inputs or outputs, none where they are not known."""
-    try:
-        return getattr(model, which) or []
-    except (AttributeError, ValueError):
-        return []
-
-
-class GivenInputs:
-    """Images that a command was given, read at once and fitted as early as the files allow.
-
-    Parameters
-    ----------
-    model : StoredModel
-    paths : sequence of str
-    options : dict
-        How images are read, as the options of a command say it.
-    usual_keys : sequence of str
-        Of which an .npz file's array is taken where none is named.
-    drawn : bool
-        Whether pictures are to be drawn of them.
-    """
-
-    def __init__(
-        self,
-        model: files.StoredModel,
-        paths: Sequence[str],
-        options: dict[str, Any],
-        usual_keys: Sequence[str] = ("x_test", "x"),
-        *,
-        drawn: bool = False,
-    ) -> None:
-        self._images = files.read_images(
-            paths, options["key"], usual_keys, leave_out_bad=options.get("bad_images") == "skip"
-        )
-        for reason in self._images.left_out.values():
-            print(f"insens-tf: left out {files.one_line(reason, 800)}", file=sys.stderr)
-        self._options = options
-        self._drawn = drawn
-        self._fitted: files.ModelInputs | None = None
-        self._fitted_to: tuple[tuple[int | None, ...], bool] | None = None
-        if model.input_shape is not None:
-            self._fit(model.input_shape, model.begins_with_scaling)
-
-    def of(self, model: Any) -> files.ModelInputs:
-        """Give them as a loaded model takes them."""
-        return self._fit(tuple(model.inputs[0].shape[1:]), files.begins_with_scaling(model))
-
-    def _fit(self, shape: tuple[int | None, ...], model_scales: bool) -> files.ModelInputs:
-        """Fit them, unless that is done, and say in a line how."""
-        if self._fitted is None or self._fitted_to != (shape, model_scales):
-            self._fitted = files.fit_to_model(
-                self._images,
-                shape,
-                model_scales=model_scales,
-                scale=self._options["scale"],
-                resize=self._options["resize"],
-                grayscale=self._options["grayscale"],
-                first=self._options["first"],
-            )
-            self._fitted_to = shape, model_scales
-            if self._drawn:
-                self._fitted.as_pictures(self._fitted[:1])  # refused now, not after the work
-            click.echo(self._fitted.description)
-        return self._fitted
 
 
 # --- layers -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from insens_tf.arguments import whole_number
 from insens_tf.execution import Compiled, cardinality, elements
 from insens_tf.files import read_npz, whole_file
 from insens_tf.finiteness import refuse_masks
@@ -191,7 +192,7 @@ def batches_of(data: Any, batch_size: int, steps: int | None) -> tuple[Iterable[
         If data is of another kind, or endless without `steps`.
     """
     if steps is not None:
-        _at_least_one("steps", steps, "batches")
+        whole_number("steps", steps, least=1, of="batches")
     total: int | None
     batches: Iterable[Any]
     if isinstance(data, tf.data.Dataset):
@@ -205,7 +206,7 @@ def batches_of(data: Any, batch_size: int, steps: int | None) -> tuple[Iterable[
     elif isinstance(data, Mapping):
         raise _of_names("data", data)
     elif isinstance(data, list) or hasattr(data, "__array__"):
-        _at_least_one("batch_size", batch_size, "samples")
+        whole_number("batch_size", batch_size, least=1, of="samples")
         data = _one_array(data)
         total = -(-len(data) // batch_size)
         batches = (data[start : start + batch_size] for start in range(0, len(data), batch_size))
@@ -265,8 +266,3 @@ def _of_names(what: str, data: Mapping[Any, Any]) -> ValueError:
         f"{what}: expected inputs alone, came a mapping of {names or 'nothing'}; pass what the "
         "network takes, by its name"
     )
-
-
-def _at_least_one(argument: str, value: Any, unit: str) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{argument}={value!r}: expected a whole number of {unit}, at least 1")

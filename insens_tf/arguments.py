@@ -6,7 +6,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["did_you_mean", "nearest", "one_of"]
+import numpy as np
+
+__all__ = ["did_you_mean", "layer_index", "nearest", "one_of", "whole_number"]
 
 
 def one_of(argument: str, value: Any, expected: Iterable[str]) -> str:
@@ -24,6 +26,46 @@ def one_of(argument: str, value: Any, expected: Iterable[str]) -> str:
         f"{argument}={value!r}: expected one of {', '.join(map(repr, names))}"
         f"{did_you_mean(value, names)}"
     )
+
+
+def whole_number(argument: str, value: Any, *, least: int, of: str = "") -> int:
+    """Return a value that is a whole number, as Python's own.
+
+    Parameters
+    ----------
+    argument : str
+    value : Any
+    least : int
+        The smallest that will do.
+    of : str
+        What it counts: "batches".
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number (True and False are none), or a smaller one.
+    """
+    if _is_whole(value) and value >= least:
+        return int(value)
+    counted = f" of {of}" if of else ""
+    raise ValueError(f"{argument}={value!r}: expected a whole number{counted}, at least {least:,}")
+
+
+def layer_index(argument: str, value: Any, layers: int) -> int:
+    """Return a value that is an index into the layers of a model.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if _is_whole(value) and 0 <= value < layers:
+        return int(value)
+    raise ValueError(f"{argument}={value!r}: expected an index into the model's {layers} layers")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def did_you_mean(value: object, names: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from insens_tf import memory
 from insens_tf.argument_types import LayerLike
-from insens_tf.arguments import one_of
+from insens_tf.arguments import one_of, whole_number
 from insens_tf.bounded_cache import BoundedCache
 from insens_tf.chunks import at_a_time
 from insens_tf.errors import UnreadableModelError
@@ -54,16 +54,13 @@ class ReadNetwork:
         smooth_activations: str | None = None,
         prove: bool = True,
     ) -> None:
-        if not isinstance(memory_budget, (int, np.integer)) or memory_budget < 2**20:
-            raise ValueError(
-                f"memory_budget={memory_budget!r}: expected a number of bytes, at least 2**20"
-            )
+        budget = whole_number("memory_budget", memory_budget, least=2**20, of="bytes")
         if smooth_activations is not None:
             one_of("smooth_activations", smooth_activations, ("ratio",))
         check_that_arrays_can_be_had(model)
         self.model = model
         self.smooth_activations = smooth_activations
-        self.memory_budget = int(memory_budget)
+        self.memory_budget = budget
         self._prove_first_use = prove
         self._lock = threading.Lock()
         self._process = os.getpid()

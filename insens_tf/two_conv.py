@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.arguments import one_of
+from insens_tf.arguments import one_of, whole_number
 
 __all__ = ["HIDDEN_LAYERS", "two_conv"]
 
@@ -108,10 +108,9 @@ def _layer_seeds(seed: int | None, count: int) -> list[int | None]:
     """Return independent seeds, so that no two layers start from the same random numbers."""
     if seed is None:
         return [None] * count
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be None or an integer of at least 0, not {seed!r}")
+    states = np.random.SeedSequence(whole_number("seed", seed, least=0)).generate_state(count)
     # TensorFlow's seeds are signed 32-bit numbers.
-    return [int(state >> 1) for state in np.random.SeedSequence(seed).generate_state(count)]
+    return [int(state >> 1) for state in states]
 
 
 def _check_arguments(
@@ -125,29 +124,29 @@ def _check_arguments(
     dropout: float,
 ) -> None:
     """Raise ValueError for the first argument that makes no network."""
-    if len(input_shape) != 3 or not all(_is_positive(size) for size in input_shape):
+    if len(input_shape) != 3:
         raise ValueError(
-            "input_shape must be three positive integers (height, width, channels), "
-            f"not {input_shape!r}; a grey image of 28 x 28 pixels has (28, 28, 1)"
+            f"input_shape={input_shape!r}: expected height, width and channels; a grey image of "
+            "28 x 28 pixels has (28, 28, 1)"
         )
-    if len(filters) != 2 or not all(_is_positive(size) for size in filters):
-        raise ValueError(f"filters must be two positive integers, not {filters!r}")
+    if len(filters) != 2:
+        raise ValueError(
+            f"filters={filters!r}: expected two numbers, those of the first and of the second "
+            "convolution's filters"
+        )
     sizes = {
         "classes": classes,
         "kernel_size": kernel_size,
         "pool_size": pool_size,
         "units": units,
+        **{f"input_shape[{axis}]": size for axis, size in enumerate(input_shape)},
+        **{f"filters[{position}]": number for position, number in enumerate(filters)},
     }
     for name, size in sizes.items():
-        if not _is_positive(size):
-            raise ValueError(f"{name} must be a positive integer, not {size!r}")
+        whole_number(name, size, least=1)
     one_of("padding", padding, ("same", "valid"))
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be a share of at least 0 and below 1, not {dropout!r}")
-
-
-def _is_positive(size: object) -> bool:
-    return isinstance(size, (int, np.integer)) and not isinstance(size, bool) and bool(size > 0)
+        raise ValueError(f"dropout={dropout!r}: expected a share of at least 0 and below 1")
 
 
 def _check_pooling(

@@ -208,8 +208,8 @@ ONE = np.zeros((1, 4, 4, 1), np.float32)
         ({"standard_deviation": -1.0}, "standard_deviation=-1.0: expected a finite"),
         ({"standard_deviation": np.nan}, "standard_deviation=nan: expected a finite"),
         ({"threshold": 2}, r"threshold=2: expected a brightness in 0\.\.1"),
-        ({"width": 0}, "width=0: expected a number of pixels, at least 1"),
-        ({"width": 1.5}, "width=1.5: expected a number of pixels"),
+        ({"width": 0}, "width=0: expected a whole number of pixels, at least 1"),
+        ({"width": 1.5}, "width=1.5: expected a whole number of pixels"),
     ],
 )
 def test_what_is_out_of_range_is_said(arguments: dict[str, Any], message: str) -> None:

@@ -244,7 +244,7 @@ def test_models_that_cannot_be_copied_are_refused() -> None:
     other = keras.Input((3,))
     with pytest.raises(ValueError, match="expected one input, found 2"):
         RandomisedCopy(keras.Model([inputs, other], layers.Add()([inputs, other])))
-    with pytest.raises(ValueError, match="seed=-1: expected an integer of at least 0"):
+    with pytest.raises(ValueError, match="seed=-1: expected a whole number, at least 0"):
         RandomisedCopy(two_layers(), seed=-1)
     with pytest.raises(ValueError, match="expected some of 'conv', 'dense', 'logits', came 'dens'"):
         RandomisedCopy(two_layers()).randomise(["dens"])

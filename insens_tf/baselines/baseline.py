@@ -12,13 +12,12 @@ from innvestigate import NotAnalyzeableModelException
 from innvestigate.analyzer import AugmentReduceBase, DeepTaylor, IntegratedGradients
 from numpy.typing import NDArray
 
-from insens_tf.arguments import one_of
+from insens_tf.arguments import layer_index, one_of, whole_number
 from insens_tf.baselines.checks import (
     NamedModelChecks,
     checked_inputs,
     checked_neurons,
     checked_references,
-    count,
     parameters,
 )
 from insens_tf.baselines.model_copy import CopiedModel, Recipe
@@ -171,7 +170,7 @@ class Baseline:
         if batch_size is None:
             batch_size = max(1, BATCH_SIZE // self._variations)
         bar = progress_bar(
-            list(slices(total, count("batch_size", batch_size))),
+            list(slices(total, whole_number("batch_size", batch_size, least=1))),
             desc=self.name,
             unit="batch",
             shown=progress and self._variations > 1,
@@ -219,7 +218,8 @@ class Baseline:
         except TypeError as error:
             expected = ", ".join(parameters(kind))
             raise TypeError(f"{self.name!r}: {error}. Its arguments are {expected}.") from error
-        count("steps or augment_by_n", getattr(analyzer, "_augment_by_n", 1))
+        variations = getattr(analyzer, "_augment_by_n", 1)
+        whole_number("steps or augment_by_n", variations, least=1)
         try:
             with warnings.catch_warnings():
                 # It warns of how it fuses batch normalisation, which nobody can do anything about.
@@ -306,9 +306,5 @@ def _by_input(array: NDArray[Any] | None) -> NDArray[Any]:
 
 def _until(index: Any, model: Any, copy: CopiedModel) -> int:
     """Return the index in the copy's layers that `until_layer_idx` means in the user's."""
-    if not isinstance(index, (int, np.integer)) or not 0 <= index < len(model.layers):
-        raise ValueError(
-            f"until_layer_idx: expected an index into the model's {len(model.layers)} layers, got "
-            f"{index!r}."
-        )
-    return max(copy.position_in_layers(layer) for layer in model.layers[: index + 1])
+    last = layer_index("until_layer_idx", index, len(model.layers))
+    return max(copy.position_in_layers(layer) for layer in model.layers[: last + 1])

@@ -15,7 +15,6 @@ __all__ = [
     "checked_inputs",
     "checked_neurons",
     "checked_references",
-    "count",
     "parameters",
 ]
 
@@ -58,13 +57,6 @@ def parameters(kind: type) -> list[str]:
     }
     internal = {"self", "model", "subanalyzer"}
     return sorted(name for name in found - internal if not name.startswith("_"))
-
-
-def count(argument: str, value: Any) -> int:
-    """Return `value` if it is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{argument}: expected an integer of at least 1, got {value!r}.")
-    return int(value)
 
 
 def checked_inputs(X: Any, placeholders: Sequence[Any]) -> list[NDArray[Any]]:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from insens_tf.arguments import one_of
+from insens_tf.arguments import one_of, whole_number
 
 __all__ = [
     "NOISE_FORMS",
@@ -127,9 +127,8 @@ def outline_mask(digit: NDArray[np.bool_], *, width: int = 3) -> NDArray[np.bool
         If the digits are no masks of this shape, or the width is not positive.
     """
     digit = _checked_mask("digit", digit)
-    if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or width < 1:
-        raise ValueError(f"width={width!r}: expected a number of pixels, at least 1")
-    return ndimage.binary_dilation(digit, _NEIGHBOURS, iterations=int(width)) & ~digit
+    iterations = whole_number("width", width, least=1, of="pixels")
+    return ndimage.binary_dilation(digit, _NEIGHBOURS, iterations=iterations) & ~digit
 
 
 def frame_mask(digit: NDArray[np.bool_], counts: NDArray[np.integer]) -> NDArray[np.bool_]:

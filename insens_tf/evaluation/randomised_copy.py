@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from insens_tf.arguments import whole_number
+
 __all__ = ["RandomisedCopy"]
 
 
@@ -44,9 +46,7 @@ class RandomisedCopy:
     """
 
     def __init__(self, model: Any, seed: int = 0) -> None:
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ValueError(f"seed={seed!r}: expected an integer of at least 0")
-        self.model = _reinitialised(model, int(seed))
+        self.model = _reinitialised(model, whole_number("seed", seed, least=0))
         self._copies = _layers_with_weights(self.model)
         originals = _layers_with_weights(model)
         if {name: _shapes(layer) for name, layer in originals.items()} != {

@@ -31,6 +31,7 @@ from experiments.two_conv_settings import SETTINGS, Settings, build
 from experiments.versions import versions
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.files import UnusableFileError, results_folder
+from insens_tf.two_conv import fit_with_adam
 
 __all__ = ["CLAIMS", "Network", "main", "shuffled", "train", "train_into", "training_batches"]
 
@@ -112,17 +113,14 @@ def train(
     schedule = tf.keras.optimizers.schedules.CosineDecay(
         settings.learning_rate, decay_steps=settings.epochs * len(batches)
     )
-    model.compile(
-        tf.keras.optimizers.Adam(schedule),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+    return fit_with_adam(
+        model,
+        batches,
+        epochs=settings.epochs,
+        learning_rate=schedule,
+        callbacks=[] if settings.stop_at is None else [_StopAt(settings.stop_at)],
+        verbose=2,
     )
-    callbacks = [] if settings.stop_at is None else [_StopAt(settings.stop_at)]
-    # The batches are in random order already, and Keras 3 warns where it is asked for another.
-    history = model.fit(
-        batches, epochs=settings.epochs, shuffle=False, verbose=2, callbacks=callbacks
-    )
-    return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
 def training_batches(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from insens_tf.batches import outputs
 from insens_tf.heatmap import grid, heatmap, picture
 from insens_tf.method_table import PAPER_METHODS
 from insens_tf.network import SwitchedNetwork
-from insens_tf.two_conv import two_conv
+from insens_tf.two_conv import fit_with_adam, two_conv
 
 __all__ = ["Digits", "digits", "largest_error", "run", "switched_bias_of_parameters", "train"]
 
@@ -93,19 +93,14 @@ def train(
     """
     height, width, channels = x.shape[1:]
     model = two_conv((height, width, channels), 10, seed=seed)
-    optimizer = tf.keras.optimizers.Adam(_LEARNING_RATE)
-    cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy()
-
-    @tf.function(reduce_retracing=True)
-    def step(images: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            loss = cross_entropy(classes, model(images, training=True))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
-
-    order = np.random.default_rng(seed)
     batches = -(-len(x) // _BATCH)
+
+    def in_random_order() -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        order = np.random.default_rng(seed)
+        for _ in range(epochs):
+            for rows in np.array_split(order.permutation(len(x)), batches):
+                yield x[rows], y[rows]
+
     # In a log, where every state of the bar is a line, a few of them are enough.
     between = 0.1 if sys.stderr.isatty() else 10.0
     with tqdm(
@@ -116,14 +111,41 @@ def train(
         maxinterval=between,
         disable=not progress,
     ) as bar:
-        for epoch in range(epochs):
-            losses = []
-            for rows in np.array_split(order.permutation(len(x)), batches):
-                losses.append(float(step(tf.constant(x[rows]), tf.constant(y[rows]))))
-                bar.update()
-            state = f"epoch {epoch + 1} of {epochs}, loss {np.mean(losses):.3f}"
-            bar.set_postfix_str(state, refresh=False)
-    return model
+        fit_with_adam(
+            model,
+            tf.data.Dataset.from_generator(
+                in_random_order,
+                output_signature=(
+                    tf.TensorSpec((None, height, width, channels), x.dtype),
+                    tf.TensorSpec((None,), y.dtype),
+                ),
+            ),
+            epochs=epochs,
+            learning_rate=_LEARNING_RATE,
+            steps_per_epoch=batches,
+            callbacks=[_Progress(bar, epochs)],
+        )
+    # A copy that was never compiled, so that a file of it holds no optimizer.
+    trained = two_conv((height, width, channels), 10, seed=seed)
+    trained.set_weights(model.get_weights())
+    return trained
+
+
+class _Progress(tf.keras.callbacks.Callback):
+    """Moves a progress bar on with each batch."""
+
+    def __init__(self, bar: Any, epochs: int) -> None:
+        super().__init__()
+        self._bar = bar
+        self._epochs = epochs
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        loss = (logs or {})["loss"]
+        state = f"epoch {epoch + 1} of {self._epochs}, loss {loss:.3f}"
+        self._bar.set_postfix_str(state, refresh=False)
 
 
 def switched_bias_of_parameters(

@@ -1,13 +1,16 @@
-"""2CONV, the network of the paper's experiments (Appendix B)."""
+"""2CONV, the network of the paper's experiments (Appendix B), and its training."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from insens_tf.arguments import one_of, whole_number
 
-__all__ = ["HIDDEN_LAYERS", "two_conv"]
+__all__ = ["HIDDEN_LAYERS", "fit_with_adam", "two_conv"]
 
 HIDDEN_LAYERS = {"conv_1": 1, "conv_2": 3, "dense": 5}
 """The hidden layers, and their number l in the paper, which counts poolings too."""
@@ -102,6 +105,57 @@ def two_conv(
     return tf.keras.Sequential(
         [tf.keras.Input(input_shape, name="image"), *hidden, logits], name="two_conv"
     )
+
+
+def fit_with_adam(
+    model: tf.keras.Sequential,
+    batches: tf.data.Dataset,
+    *,
+    epochs: int,
+    learning_rate: float | tf.keras.optimizers.schedules.LearningRateSchedule,
+    steps_per_epoch: int | None = None,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    verbose: int = 0,
+) -> dict[str, list[float]]:
+    """Train 2CONV with Adam on the cross-entropy.
+
+    Parameters
+    ----------
+    model
+        Is compiled and trained in place.
+    batches
+        Pairs of a batch of images and a batch of labels, in the order of the training.
+    epochs
+        Number of epochs.
+    learning_rate
+        Of Adam.
+    steps_per_epoch
+        Number of batches in an epoch. None: those that `batches` gives before it ends.
+    callbacks
+        As Keras has them.
+    verbose
+        How much Keras prints.
+
+    Returns
+    -------
+    dict
+        ``loss`` and ``accuracy`` on the training images, one value an epoch.
+    """
+    model.compile(
+        tf.keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    # The batches are in random order already, and Keras 3 warns where it is asked for another.
+    history: dict[str, list[Any]] = model.fit(
+        batches,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        shuffle=False,
+        verbose=verbose,
+        callbacks=list(callbacks),
+    ).history
+    return {name: [float(value) for value in values] for name, values in history.items()}
 
 
 def _layer_seeds(seed: int | None, count: int) -> list[int | None]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,39 +28,23 @@ from typing import Any, TypeVar
 
 import click
 import numpy as np
-from click.core import ParameterSource
 from numpy.typing import NDArray
 
 from data_scripts.preparation import Arrays, DataError
 from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data, scaled
+from experiments.experiment_options import Given, command_line, shared_options
 from experiments.network_store import Store
-from experiments.parallel import BACKENDS, Engine
+from experiments.parallel import Engine
 from experiments.tables import write_json
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings
 from experiments.versions import versions
 from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_results
 
-__all__ = ["Experiment", "Given", "Run"]
+__all__ = ["Experiment", "Run"]
 
 Task = TypeVar("Task")
 Draw = Callable[[Path], None]
-
-_CHANGEABLE = [one.name for one in fields(Settings) if one.name not in ("input_shape", "classes")]
-# What a command does not depend on: places, and how it is run.
-_NOT_DECISIVE = [
-    "data",
-    "networks",
-    "out",
-    "jobs",
-    "backend",
-    "scheduler",
-    "overwrite",
-    "restart",
-    "redraw",
-]
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True)
@@ -164,38 +147,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a command was given by the options that every experiment has.
-
-    Attributes
-    ----------
-    data, networks, out
-        Folders of the data sets, of the trained networks and of the results.
-    chosen
-        Names of data sets; none: the experiment's own.
-    seed, changes, quick
-        As :class:`Run` has them, but for the experiment's own settings.
-    jobs, backend, scheduler
-        As :class:`experiments.parallel.Engine` has them.
-    overwrite, restart
-        Whether to replace earlier results, and to begin anew where work is unfinished.
-    """
-
-    data: Path
-    chosen: tuple[str, ...]
-    networks: Path
-    out: Path
-    seed: int
-    changes: Mapping[str, Any]
-    jobs: int
-    backend: str
-    scheduler: str | None
-    quick: bool
-    overwrite: bool
-    restart: bool
-
-
-@dataclass(frozen=True)
 class Experiment:
     """A function that fills a folder with numbers, and one that draws them.
 
@@ -282,7 +233,7 @@ class Experiment:
         """Return the command that runs the experiment."""
         return click.Command(
             self.name,
-            params=[*_shared_options(self.name, self.datasets), *self.options],
+            params=[*shared_options(self.name, self.datasets), *self.options],
             callback=self._called,
             help=inspect.getdoc(self.compute),
         )
@@ -294,98 +245,9 @@ class Experiment:
             return
         given = Given(**{one.name: values.pop(one.name) for one in fields(Given)})
         with _said_in_one_line():
-            self.run(given, _command(self.name), **values)
+            self.run(given, command_line(self.name), **values)
         out = given.out
         click.echo(f"wrote {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
-
-
-def _shared_options(name: str, datasets: Sequence[str]) -> list[click.Option]:
-    """Return the options that every experiment has, of which :class:`Given` holds the values."""
-    return [
-        click.Option(["--data"], default=Path("data"), show_default=True, type=FOLDER),
-        click.Option(
-            ["--dataset", "chosen"],
-            multiple=True,
-            type=click.Choice(list(SETTINGS)),
-            help="Of the data folder; repeat it for several.  [default: "
-            f"{', '.join(one.replace('|', ' or ') for one in datasets)}]",
-        ),
-        click.Option(
-            ["--networks"],
-            default=Path("networks"),
-            show_default=True,
-            type=FOLDER,
-            help="Folder of trained networks; what is missing is trained and kept there.",
-        ),
-        click.Option(["--out"], default=Path("results") / name, show_default=True, type=FOLDER),
-        click.Option(["--seed"], default=0, show_default=True, type=click.IntRange(0, 2**31 - 1)),
-        click.Option(
-            ["--setting", "changes"],
-            multiple=True,
-            metavar="NAME=VALUE",
-            callback=_changes,
-            help="Of building and training 2CONV, instead of the data set's own: one of "
-            f"{', '.join(_CHANGEABLE)}. VALUE is JSON, as in filters=[16,32].",
-        ),
-        click.Option(
-            ["--jobs"],
-            default=1,
-            show_default=True,
-            type=click.IntRange(min=1),
-            help="How many networks are worked on at the same time.",
-        ),
-        click.Option(["--backend"], default=BACKENDS[0], type=click.Choice(BACKENDS)),
-        click.Option(
-            ["--scheduler"], help="Of a running Dask cluster; without it a local one is started."
-        ),
-        click.Option(["--quick"], is_flag=True, help="Try it on the shipped sample, in a minute."),
-        click.Option(["--overwrite"], is_flag=True, help="Replace earlier results in --out."),
-        click.Option(["--restart"], is_flag=True, help="Begin anew where work is unfinished."),
-        click.Option(
-            ["--redraw"],
-            type=click.Path(exists=True, file_okay=False, path_type=Path),
-            help="Only draw the pictures again, from the numbers in this folder.",
-        ),
-    ]
-
-
-def _changes(
-    context: click.Context, parameter: click.Parameter, values: Sequence[str]
-) -> dict[str, Any]:
-    """Turn NAME=VALUE into changes of the settings."""
-    changes: dict[str, Any] = {}
-    for value in values:
-        setting, _, text = value.partition("=")
-        if setting not in _CHANGEABLE:
-            raise click.BadParameter(f"{value!r}: expected one of {', '.join(_CHANGEABLE)}")
-        try:
-            found = json.loads(text)
-        except ValueError as error:
-            raise click.BadParameter(
-                f"{value!r}: expected JSON after =, as in units=512"
-            ) from error
-        changes[setting] = tuple(found) if isinstance(found, list) else found
-    return changes
-
-
-def _command(name: str) -> str:
-    """Return the command as it was called, without where things are and how they are run."""
-    context = click.get_current_context()
-    words = ["python", "-m", f"experiments.{name}"]
-    for parameter in context.command.params:
-        source = context.get_parameter_source(str(parameter.name))
-        if parameter.name in _NOT_DECISIVE or source is not ParameterSource.COMMANDLINE:
-            continue
-        option, value = parameter.opts[0], context.params[str(parameter.name)]
-        if value is True:
-            words.append(option)
-        elif isinstance(value, dict):
-            for key, one in value.items():
-                words += [option, f"{key}={json.dumps(one)}"]
-        else:
-            for one in value if isinstance(value, tuple) else (value,):
-                words += [option, str(one)]
-    return shlex.join(words)
 
 
 def _there(datasets: Sequence[str], folder: Path) -> tuple[str, ...]:

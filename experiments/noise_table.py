@@ -20,8 +20,8 @@ all around a digit is 0, and noise that is added is noise that replaces: it is m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,32 +31,26 @@ from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
-from experiments.method_maps import predicted
-from experiments.network_store import Store
+from experiments.noise_accuracy import (
+    PAPER_ACCURACIES,
+    PLACE_COLOURS,
+    PLACE_TITLES,
+    Accuracies,
+    Measurement,
+    accuracies_of_clean_images,
+    closest,
+    forms_of,
+    ranges,
+    read_accuracies,
+    standard_deviations_of,
+)
 from experiments.paper_claim import Claim, over_networks, over_settings, result_row, result_rows
 from experiments.plots import new_figure, save
-from experiments.tables import read_csv, write_csv
+from experiments.tables import write_csv
 from experiments.train import Network
-from insens_tf.evaluation import NOISE_FORMS, NoiseForm, add_noise
+from insens_tf.evaluation import NOISE_FORMS, NoiseForm
 
-__all__ = [
-    "CLAIMS",
-    "PAPER_ACCURACIES",
-    "PLACE_COLOURS",
-    "PLACE_TITLES",
-    "Accuracies",
-    "Measurement",
-    "accuracy",
-    "closest",
-    "main",
-    "ranges",
-]
-
-PAPER_ACCURACIES = {"bordered": 0.87, "framed": 0.45, "background": 0.32}
-"""Over 10,000 test images, by what is left clean: the outline, the frame, nothing (section 3)."""
-
-ORDER = {"outline > frame": ("bordered", "framed"), "frame > none": ("framed", "background")}
-"""The paper's order of the three, part by part: which accuracy is above which."""
+__all__ = ["CLAIMS", "draw", "main"]
 
 _FORM_TITLES = {
     "signed": "around 0",
@@ -66,156 +60,13 @@ _FORM_TITLES = {
     "clipped_mid_grey": "around 0.5, clipped to 0..1",
 }
 _MOST_COLUMNS = 4
-_CLEAN = ("none", "clean", 0.0)
-
-PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "background": "none clean"}
-"""How each place of noise is called in pictures, by what is left clean."""
-
-PLACE_COLOURS = {"bordered": "tab:blue", "framed": "tab:orange", "background": "tab:green"}
-"""The colours that they have there."""
-
-Accuracies = Mapping[tuple[str, str, float], NDArray[np.float64]]
-"""By form, place and standard deviation the accuracy of each network, (networks,)."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One network and one form of noise: what a process is given to do."""
-
-    store: Store
-    network: Network
-    data_sha256: str
-    form: str
-    standard_deviations: tuple[float, ...]
-    noise_seed: int
-    images: int | None = None
-    threshold: float = 0.0
-    width: int = 3
-
-    @property
-    def conditions(self) -> list[tuple[str, str, float]]:
-        """The form, place and standard deviation of each accuracy; clean images come first."""
-        return [
-            _CLEAN,
-            *(
-                (self.form, place, one)
-                for one in self.standard_deviations
-                for place in PLACE_TITLES
-            ),
-        ]
-
-    def accuracies(
-        self, model: Any, images: NDArray[np.float32], labels: NDArray[np.uint8]
-    ) -> NDArray[np.float64]:
-        """Return the network's accuracy under each of the conditions."""
-
-        def noisy(place: str, standard_deviation: float) -> NDArray[np.float32]:
-            return add_noise(
-                images,
-                place,
-                standard_deviation,
-                np.random.default_rng(self.noise_seed),
-                form=self.form,
-                threshold=self.threshold,
-                width=self.width,
-            )
-
-        found = [accuracy(model, noisy(place, one), labels) for _, place, one in self.conditions]
-        return np.array(found)
-
-
-def accuracy(model: Any, images: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
-    """Return the share of images, (n, height, width, channels), that a network has right."""
-    return float((predicted(model, images) == labels).mean())
-
-
-def closest(accuracies: Accuracies) -> list[tuple[Any, ...]]:
-    """Find where the three accuracies are closest to the paper's.
-
-    Parameters
-    ----------
-    accuracies
-        With all three places for each form and standard deviation.
-
-    Returns
-    -------
-    list of tuple
-        A row a form, the closest first: form, standard deviation, the root mean square of the three
-        differences of the mean accuracies, and of each place the accuracies' mean and spread.
-    """
-    rows = []
-    for form in _forms(accuracies):
-        by_distance = [
-            (_distance_to_paper(accuracies, form, one), one)
-            for one in _standard_deviations(accuracies, form)
-        ]
-        distance, standard_deviation = min(by_distance)
-        found = [accuracies[form, place, standard_deviation] for place in PAPER_ACCURACIES]
-        statistics = [float(value) for one in found for value in (np.mean(one), np.std(one))]
-        rows.append((form, standard_deviation, distance, *statistics))
-    return sorted(rows, key=lambda row: row[2])
-
-
-def ranges(accuracies: Accuracies) -> list[tuple[Any, ...]]:
-    """Find where each part of the paper's claim holds.
-
-    Parameters
-    ----------
-    accuracies
-        With all three places for each form and standard deviation.
-
-    Returns
-    -------
-    list of tuple
-        A row a form and part of the claim: form, claim, the standard deviations, separated by
-        spaces, at which it holds on average and those at which it holds for each network, the
-        largest average lead and at which standard deviation it is, the smallest, and where it is.
-    """
-    rows: list[tuple[Any, ...]] = []
-    for form in _forms(accuracies):
-        for claim, (above, below) in ORDER.items():
-            leads = {
-                one: accuracies[form, above, one] - accuracies[form, below, one]
-                for one in _standard_deviations(accuracies, form)
-            }
-            means = {one: float(np.mean(lead)) for one, lead in leads.items()}
-            largest, smallest = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
-            rows.append(
-                (
-                    form,
-                    claim,
-                    " ".join(f"{one:g}" for one, mean in means.items() if mean > 0),
-                    " ".join(f"{one:g}" for one, lead in leads.items() if np.all(lead > 0)),
-                    means[largest],
-                    largest,
-                    means[smallest],
-                    smallest,
-                )
-            )
-    return rows
-
-
-def _forms(accuracies: Accuracies) -> list[str]:
-    return [one for one in dict.fromkeys(form for form, _, _ in accuracies) if one != _CLEAN[0]]
-
-
-def _standard_deviations(accuracies: Accuracies, form: str) -> list[float]:
-    return sorted({one for other, _, one in accuracies if other == form})
-
-
-def _distance_to_paper(accuracies: Accuracies, form: str, standard_deviation: float) -> float:
-    differences = [
-        np.mean(accuracies[form, place, standard_deviation]) - paper
-        for place, paper in PAPER_ACCURACIES.items()
-    ]
-    return float(np.sqrt(np.mean(np.square(differences))))
 
 
 def draw(folder: Path) -> None:
     """Draw the accuracies of a folder of results over the standard deviation, a panel a form."""
-    accuracies = _read(folder / "accuracies.csv")
-    forms = _forms(accuracies)
-    clean = 100 * accuracies[_CLEAN].mean()
+    accuracies = read_accuracies(folder / "accuracies.csv")
+    forms = forms_of(accuracies)
+    clean = 100 * accuracies_of_clean_images(accuracies).mean()
     closest_of = {form: (one, distance) for form, one, distance, *_ in closest(accuracies)}
     rows = -(-len(forms) // _MOST_COLUMNS)
     columns = -(-len(forms) // rows)
@@ -224,7 +75,7 @@ def draw(folder: Path) -> None:
     for panel in panels.flat[len(forms) :]:
         panel.set_axis_off()
     for panel, form in zip(panels.flat, forms):
-        x = _standard_deviations(accuracies, form)
+        x = standard_deviations_of(accuracies, form)
         for place, colour in PLACE_COLOURS.items():
             values = 100 * np.array([accuracies[form, place, one] for one in x])
             mean, spread = values.mean(axis=1), values.std(axis=1)
@@ -301,7 +152,7 @@ def compute(
         ("form", "place", "standard_deviation", "seed", "accuracy"),
         [(*one, value) for one, value in accuracies.items()],
     )
-    _write_tables(run.folder, _read(path))
+    _write_tables(run.folder, read_accuracies(path))
 
 
 def _distinct(forms: Sequence[str], threshold: float) -> list[str]:
@@ -319,14 +170,6 @@ def _measure(task: Measurement) -> dict[str, NDArray[np.float64]]:
     images, labels = scaled(data["x_test"][: task.images]), data["y_test"][: task.images]
     model = task.store.load(task.network, task.data_sha256)
     return {"accuracies": task.accuracies(model, images, labels)}
-
-
-def _read(path: Path) -> Accuracies:
-    found: dict[tuple[str, str, float], list[float]] = {}
-    for row in read_csv(path):
-        condition = (row["form"], row["place"], float(row["standard_deviation"]))
-        found.setdefault(condition, []).append(float(row["accuracy"]))
-    return {condition: np.array(values) for condition, values in found.items()}
 
 
 def _write_tables(folder: Path, accuracies: Accuracies) -> None:

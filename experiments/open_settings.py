@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from experiments.activity import PAPER_ACTIVE_SHARE, active_shares
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
-from experiments.noise_table import PAPER_ACCURACIES, PLACE_COLOURS, PLACE_TITLES, Measurement
+from experiments.noise_accuracy import PAPER_ACCURACIES, PLACE_COLOURS, PLACE_TITLES, Measurement
 from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network

@@ -19,7 +19,7 @@ from data_scripts.preparation import write_npz
 from experiments import noise_table, open_settings
 from experiments.data import fingerprint
 from experiments.network_store import Store
-from experiments.noise_table import accuracy, closest, ranges
+from experiments.noise_accuracy import accuracy, closest, ranges
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.evaluation import NOISE_FORMS, add_noise

@@ -33,7 +33,7 @@ from insens_tf.two_conv import HIDDEN_LAYERS
 __all__ = ["CLAIMS", "PAPER_ACTIVE_SHARE", "ActiveShares", "active_shares", "main"]
 
 PAPER_ACTIVE_SHARE = 0.17
-"""Of the neurons of 2CONV for an MNIST image, on average (the paper, section "Sensitivity")."""
+"""The share of 2CONV's neurons that are active for an MNIST image (section "Sensitivity")."""
 
 _COLOURS = {"trained": "tab:blue", "untrained": "0.7"}
 _OF_THE_PAPER = ("mnist", SHIPPED_SAMPLE)
@@ -96,8 +96,8 @@ def active_shares(model: tf.keras.Sequential, images: NDArray[np.float32]) -> Ac
     neurons = {layer.name: layer.neurons for layer in network.layers}
     layers = {name: float(np.mean(frequency[name])) for name in neurons}
 
-    # Of the neurons in a pool that passes on something positive exactly one is in the active
-    # subnetwork, its winner; the pools of 2CONV do not overlap.
+    # If a pool passes on something positive, exactly one of its neurons, the winner, is in the
+    # active subnetwork; the pools of 2CONV do not overlap.
     pooling = tf.keras.Model(
         model.inputs[0], [model.get_layer(pool).output for pool in POOLED.values()]
     )
@@ -152,7 +152,7 @@ def compute(run: Run, count: int) -> None:
         for dataset in run.datasets
         for seed in range(run.seed, run.seed + count)
     ]
-    # All at once, so that several are trained at the same time.
+    # All networks are asked for at once, so that several are trained at the same time.
     run.train(networks)
     images = {dataset: run.images(dataset) for dataset in run.datasets}
     rows: list[tuple[Any, ...]] = []

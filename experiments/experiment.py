@@ -56,7 +56,7 @@ class Run:
     folder
         To be filled with numbers.
     unfinished
-        Keeps blocks of work that are done, for an experiment that is to be continued.
+        Keeps blocks of work that are done, so that an experiment can be continued.
     datasets
         Names of the data sets; of a quick run, the shipped sample alone.
     data
@@ -64,11 +64,11 @@ class Run:
     sha256
         Their fingerprints, by name.
     store
-        Of trained networks.
+        The store of trained networks.
     engine
         Does independent pieces of work at the same time.
     seed
-        Of all that is drawn at random.
+        Decides all that is drawn at random.
     quick
         Whether this is to take less than a minute, whatever the numbers are worth.
     changes
@@ -153,17 +153,17 @@ class Experiment:
     Attributes
     ----------
     name
-        Of the module.
+        The module's name.
     compute
         Takes a :class:`Run` and the experiment's own options, and fills the run's folder. Its
         docstring is the command's help.
     draw
         Draws the pictures from what is in a folder of results.
     datasets
-        On which it is run unless told otherwise; ``"smallnorb|fashion_mnist"`` is the first of
-        them that the data folder has.
+        The data sets that it is run on unless told otherwise; ``"smallnorb|fashion_mnist"`` is the
+        first of them that the data folder has.
     settings
-        Of building and training 2CONV, where the experiment does not take the data set's own.
+        Changes of the data set's own settings of building and training 2CONV.
     options
         The experiment's own.
     """
@@ -251,7 +251,7 @@ class Experiment:
 
 
 def _there(datasets: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """Choose of data sets that stand for each other the first that is there, or else the last."""
+    """Choose, of alternative data sets, the first that the folder has, or the last."""
     found = []
     for alternatives in datasets:
         *first, last = alternatives.split("|")
@@ -266,6 +266,6 @@ def _said_in_one_line() -> Iterator[None]:
     except (DataError, UnusableFileError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt as error:
-        # Where work is kept, it says so.
+        # The error says where work is kept.
         click.echo(str(error), err=True)
         raise click.Abort from error

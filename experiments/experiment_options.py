@@ -18,7 +18,7 @@ from experiments.two_conv_settings import SETTINGS, Settings
 __all__ = ["Given", "command_line", "shared_options"]
 
 _CHANGEABLE = [one.name for one in fields(Settings) if one.name not in ("input_shape", "classes")]
-# What a command does not depend on: places, and how it is run.
+# Options that results do not depend on: places, and how the command is run.
 _NOT_DECISIVE = [
     "data",
     "networks",

@@ -69,7 +69,7 @@ def choose_neurons(
     usable
         Returns which of some neurons, (k,), may be chosen.
     generator
-        What the order is drawn from in which neurons come into question.
+        Draws the random order in which the neurons are considered.
 
     Returns
     -------

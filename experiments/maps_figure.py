@@ -48,7 +48,7 @@ __all__ = [
 
 _COLUMNS_OF_PANELS = 2
 _STANDS_FOR = {"fashion_mnist": "smallNORB"}
-# Of an input's values, in percent: beyond these noise is drawn black and white.
+# In percent of an input's values: noise beyond them is drawn black and white.
 _DARKEST, _BRIGHTEST = 10, 90
 
 
@@ -86,7 +86,7 @@ def examples(
     count
         How many are chosen.
     generator
-        What the order is drawn from in which images come into question.
+        Draws the random order in which the images are considered.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def maps_experiment(name: str, compute: Callable[..., None]) -> Experiment:
     Parameters
     ----------
     name
-        Of the module and of the picture.
+        The name of the module and of the picture.
     compute
         Takes a run, how many images a panel shows, and over how many images maps are compared.
     """
@@ -165,7 +165,7 @@ def maps_of_datasets(
     Parameters
     ----------
     run
-        Whose networks, data sets and folder.
+        The run, which has the networks, the data sets and the folder.
     shown
         How many images a panel shows.
     count

@@ -63,7 +63,7 @@ def baseline_maps(
         Which output, before the softmax, is explained for each image, (n,); None: the one that the
         network predicts.
     names
-        Of the methods.
+        The methods' names.
 
     Returns
     -------

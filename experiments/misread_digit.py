@@ -71,7 +71,7 @@ def _projection(network: SwitchedNetwork, x: NDArray[np.float32], neuron: int) -
             contribution[x[0] == 0].sum() / contribution.sum()
         ),
         "contribution_share_of_upper_half": _rounded(upper_half.sum() / contribution.sum()),
-        # Of the network as it is: its state changes on the way there.
+        # This is the network's own output: its state changes on the way there.
         "activity_at_centre": at_centre[neuron],
         "class_at_centre": int(np.argmax(at_centre)),
     }

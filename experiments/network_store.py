@@ -30,7 +30,7 @@ class Store:
     Attributes
     ----------
     folder
-        Of the networks; made if missing.
+        The networks' folder; made if missing.
     data
         Folder of the data sets' ``.npz`` files.
     """

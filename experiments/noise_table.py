@@ -140,7 +140,7 @@ def compute(
     ]
     run.measure(_measure, measurements, "networks and forms of noise")
 
-    # Clean images are measured with each form, and are to be listed once.
+    # Clean images are measured with each form, but listed once.
     accuracies = {
         (*condition, measurement.network.seed): float(value)
         for measurement, found in zip(measurements, run.unfinished.parts("accuracies"), strict=True)

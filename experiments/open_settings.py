@@ -38,7 +38,7 @@ TRIED: Mapping[str, Mapping[str, Any]] = {
     "128 units": {"units": 128},
     "no dropout": {"dropout": 0.0},
 }
-"""Which settings are changed, by what is said of it."""
+"""The settings that are changed, by the title of the change."""
 
 _ACCURACIES = {"clean": "clean", **PLACE_TITLES}
 _SHARES = {

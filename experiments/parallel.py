@@ -48,11 +48,11 @@ class Engine:
         Parameters
         ----------
         function
-            Of a module, so that processes can find it.
+            A function of a module, so that processes can find it.
         tasks
             What it is called with, each by itself.
         description
-            Of the progress bar.
+            The progress bar's title.
         """
         if not tasks:
             return

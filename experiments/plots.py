@@ -16,7 +16,7 @@ from insens_tf.files import whole_file
 __all__ = ["grouped_bars", "new_figure", "save"]
 
 _DOTS_PER_INCH = 128
-# Of the distance between groups of bars, and of a bar's share of that.
+# A group of bars fills this part of the distance between groups, and a bar this part of its share.
 _GROUP_WIDTH, _BAR_WIDTH = 0.8, 0.95
 
 
@@ -39,7 +39,7 @@ def grouped_bars(
     bars
         By label the heights of its bars and their spreads, (groups,) each.
     colours
-        Of the labels.
+        The colour of each label.
     """
     step = _GROUP_WIDTH / len(bars)
     for number, ((label, (heights, spreads)), colour) in enumerate(

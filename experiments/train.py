@@ -45,8 +45,8 @@ class Network:
     dataset
         Name of the data set.
     seed
-        Of the initial weights, dropout, the order of the images, their augmentation and the order
-        of shuffled labels.
+        Decides the initial weights, dropout, the order of the images, their augmentation and the
+        order of shuffled labels.
     settings
         How it is built and trained.
     labels_shuffled

@@ -162,7 +162,7 @@ def _draw_bars(rows: list[dict[str, str]], datasets: list[str], path: Path) -> N
                     ]
                     for variant in VARIANTS
                 ]
-                # Of several networks the averages.
+                # The averages over several networks.
                 means, spreads = np.array([np.mean(one, axis=0) for one in found]).T
                 bars[f"l = {number}"] = means, spreads
             grouped_bars(panel, bars, _COLOURS)

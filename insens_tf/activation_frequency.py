@@ -129,7 +129,7 @@ class ActivationFrequency(Mapping[str, NDArray[np.float64]]):
             return cls(counts, int(samples), None if largest is None else float(largest))
         except FileNotFoundError:
             raise
-        except Exception as error:  # A damaged file fails in as many ways as zip and npy have.
+        except Exception as error:  # Zip and npy can raise many kinds of errors for a damaged file.
             raise ValueError(
                 f"{os.fspath(path)!r}: expected a file written by ActivationFrequency.save; {error}"
             ) from error

@@ -1,4 +1,4 @@
-"""What was compiled is kept, so that no call traces it again, but not without end."""
+"""A cache of bounded size, which keeps compiled functions so that no call traces them again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Kept = TypeVar("Kept")
 
 
 class BoundedCache(dict[Hashable, Any]):
-    """Keeps what was asked for last, up to a number of things.
+    """Keep the values that were asked for last, up to a number of them.
 
-    No two threads make the same thing at once.
+    Two threads never make the same value at once.
 
     Parameters
     ----------

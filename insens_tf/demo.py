@@ -81,7 +81,7 @@ def train(
     y : numpy.ndarray, shape (n,)
         Their classes, 0..9.
     seed : int
-        Of the initial weights and of the order in which the images come.
+        Decides the initial weights and the order of the images.
     epochs : int
         How many times every image is seen.
     progress : bool
@@ -101,7 +101,7 @@ def train(
             for rows in np.array_split(order.permutation(len(x)), batches):
                 yield x[rows], y[rows]
 
-    # In a log, where every state of the bar is a line, a few of them are enough.
+    # A log gets a line for every state of the bar, so that a few of them are enough.
     between = 0.1 if sys.stderr.isatty() else 10.0
     with tqdm(
         total=epochs * batches,

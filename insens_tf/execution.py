@@ -31,7 +31,7 @@ def check_that_arrays_can_be_had(model: Any) -> None:
 
 
 def _in_a_thread_of_its_own(function: Callable[[], Result]) -> Result:
-    """Call a function where nothing is that surrounds the caller.
+    """Call a function outside all that surrounds the caller.
 
     A recording that is stopped, a device, a scope of Keras: each belongs to its thread.
     """
@@ -70,7 +70,7 @@ class Compiled:
         if tf.executing_eagerly():
             with self._lock:
                 if self._traced is None:
-                    # What is kept is not to depend on where the first caller is.
+                    # The function that is kept must not depend on where its first caller is.
                     self._traced = _in_a_thread_of_its_own(self._trace)
             results = self._traced(*(tf.constant(array) for array in arrays))
             return tf.nest.map_structure(lambda tensor: tensor.numpy(), results)
@@ -97,7 +97,7 @@ def evaluated(model: Any, x: np.ndarray) -> list[np.ndarray]:
     """Return what a Keras model itself gives for inputs, an array an output."""
     if tf.executing_eagerly():
         return [np.asarray(one) for one in tf.nest.flatten(model(x, training=False))]
-    # Not by predict_on_batch, which warns of what Keras itself does there.
+    # predict_on_batch is not used, as it warns of what Keras itself does there.
     session = tf.compat.v1.keras.backend.get_session()
     return session.run(tf.nest.flatten(model.outputs), {model.inputs[0]: x})
 

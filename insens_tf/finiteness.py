@@ -1,4 +1,4 @@
-"""That numbers are finite and all there, and what to say when such come out of a network."""
+"""Checks that numbers are finite and not masked, and the errors that say which are not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FiniteWeights", "is_finite", "refuse_masks", "too_large"]
 class FiniteWeights:
     """Checks the weights as they are now: training may have changed them since the last time.
 
-    What comes out of a network does not show them all: TensorFlow's max pooling passes NaN over.
+    A network's results do not show every NaN: TensorFlow's max pooling ignores them.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class FiniteWeights:
         return sizes
 
     def _squares(self) -> tf.Tensor:
-        # An operation a weight, as tracing more takes longer than the whole network.
+        # Each weight costs one operation, as tracing more takes longer than the whole network.
         sizes = [tf.nn.l2_loss(tf.convert_to_tensor(weight)) for _, weight in self._weights]
         return tf.stack(sizes) if sizes else tf.zeros(0)
 

@@ -22,7 +22,7 @@ __all__ = ["FirstUse"]
 
 INPUTS = 2
 
-# In rounding errors of the largest value. What is beyond is held against the network's own errors.
+# In rounding errors of the largest value. Larger ones are compared with the network's own errors.
 ROUNDING_ERRORS = 32
 
 SINGLE = 2.0**-23
@@ -31,8 +31,8 @@ ROUNDING = {tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10}
 # Sums over weights vary as little with the order in which threads add them up.
 SAME = 1e-6
 
-# The network's own errors: how far each value is put off, in rounding errors of what the operation
-# gives, how often this is tried, and how many times the largest change seen is still no difference.
+# The network's own errors: how far each value is disturbed, in rounding errors of the operation's
+# result, how often this is tried, and how many times the largest change seen is no difference yet.
 PUT_OFF_BY = 8
 TRIALS = 3
 MARGIN = 4
@@ -47,7 +47,7 @@ class FirstUse:
     ----------
     model : Keras model
     reading : Reading
-        Of all of it.
+        The bytes of all of it.
     memory_budget : int
         In bytes.
     """
@@ -70,7 +70,7 @@ class FirstUse:
         Parameters
         ----------
         x : numpy.ndarray, shape (n, *input_shape)
-            Of which the first are taken.
+            The inputs, of which the first are used.
         weights : numpy.ndarray
             Numbers that are others for other weights.
 
@@ -87,7 +87,7 @@ class FirstUse:
         self._proven = weights
 
     def _compare(self, x: np.ndarray, own: np.ndarray, switched: np.ndarray) -> None:
-        # That numbers are too large is said where they are asked for.
+        # The call that asks for numbers says that they are too large.
         finite = np.isfinite(own) & np.isfinite(switched)
         difference = float(np.abs(own - switched, where=finite, out=np.zeros_like(own)).max())
         largest = float(np.abs(own, where=finite, out=np.zeros_like(own)).max())
@@ -108,12 +108,12 @@ class FirstUse:
         parts = self._reading.parts.values()
         dtypes = {tf.as_dtype(getattr(part, "compute_dtype", None) or "float32") for part in parts}
         if tf.config.list_physical_devices("GPU"):
-            # Which may multiply in TensorFloat-32, as precise as half of it.
+            # A GPU may multiply float32 in TensorFloat-32, which is as precise as half precision.
             dtypes.add(tf.float16)
         return max(ROUNDING.get(dtype, SINGLE) for dtype in (tf.float32, *dtypes))
 
     def _own_errors(self, x: np.ndarray) -> float:
-        """Return how far results go when every value on the way is put off by rounding errors."""
+        """Return how far results change when rounding errors disturb every value on the way."""
         results = self._values(x)
         return max(
             float(np.abs(result - other).max())

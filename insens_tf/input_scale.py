@@ -1,4 +1,4 @@
-"""Warnings of inputs on another scale than what the network was trained on."""
+"""Warnings of inputs on another scale than those that the network was trained on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from insens_tf.reading import Reading
 
 __all__ = ["warn_of_scale"]
 
-# Inputs this many times as large as those that a frequency is of are on another scale: pictures
-# from 0 to 255, and not from 0 to 1.
+# Inputs this many times as large as those that a frequency was counted over are on another scale:
+# pictures from 0 to 255, and not from 0 to 1.
 ANOTHER_SCALE = 20
 
-# A Rescaling by no more is of pictures from 0 to 255, or more.
+# A Rescaling by this factor or a smaller one expects pictures from 0 to 255, or more.
 OF_PICTURES = 1 / 64
 
 
@@ -53,5 +53,5 @@ def warn_of_scale(inputs: NDArray[Any], frequency: Any, reading: Reading) -> Non
 
 
 def _warn(message: str) -> None:
-    # At the user's call of a method of the network.
+    # The warning points at the user's call of a method of the network.
     warnings.warn(message, RuntimeWarning, stacklevel=4)

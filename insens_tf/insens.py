@@ -116,14 +116,14 @@ class Footprint:
         Parameters
         ----------
         cost : Cost
-            Of the way to the norms.
+            The bytes that the way to the norms takes.
         inputs : int
             How many there are.
         proof : float
             The bytes that the proof on first use takes, before all else.
         """
         inputs = min(inputs, self.inputs_at_a_time)
-        # TensorFlow uses again what it has held, and keeps it from NumPy.
+        # TensorFlow keeps the memory that it has held for its own use; NumPy cannot have it.
         arrays = inputs * self._held + max(cost.arrays, inputs * self._pass)
         return self.functions + cost.functions + max(arrays, proof)
 
@@ -198,7 +198,7 @@ class Insens:
     ) -> list[NDArray[Any]]:
         """Return w w of each layer's neurons that are summed over, and infinity elsewhere.
 
-        One that is too large for the dtype is NaN, not to pass for one that is not needed.
+        One that is too large for the dtype is NaN, so that it differs from one that is not needed.
         """
         needed = {layer.position: mask for layer, mask in zip(self._layers, masks)}
         total = sum(int(mask.sum()) for mask in needed.values())
@@ -233,7 +233,7 @@ def weighted_activity(
     weighted : numpy.ndarray of float64, shape (n, *layer shape)
     """
     weight = STATES[state](activity) * (1.0 if frequency is None else frequency)
-    # What is infinite here, 0 times infinity too, is reported with the map.
+    # Infinite values, and 0 times infinity, are reported with the map.
     with np.errstate(invalid="ignore"):
         return weight != 0, activity * weight
 

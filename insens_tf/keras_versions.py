@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def first_that_can(read: Callable[[Any], Result]) -> Result:
-    """Return what the first Keras gives that can read something, `tf.keras` or else `tf_keras`.
+    """Return what the first Keras that can read something gives: `tf.keras`, then `tf_keras`.
 
     From TensorFlow 2.16 on `tf.keras` is Keras 3, which cannot read all that Keras 2 wrote;
     `tf_keras` is Keras 2, where it is installed.
@@ -35,7 +35,7 @@ def first_that_can(read: Callable[[Any], Result]) -> Result:
         try:
             return read(keras)
         except Exception as error:
-            # Stored by another version, Keras can fail on anything.
+            # Keras can raise anything for what another version stored.
             first_error = first_error or error
     assert first_error is not None
     raise first_error

@@ -46,7 +46,7 @@ class Layers:
         self.hidden: tuple[HiddenLayer, ...] = ()
         uses: Counter[str] = Counter()
         for position in sorted(gates):
-            # An input that goes straight into a ReLU has no layer before it that names it.
+            # If the input goes straight into a ReLU, no layer before the ReLU names its neurons.
             name = graph.operations[position].name if position else gates[position][0]
             uses[name] += 1
             unique = name if uses[name] == 1 else f"{name}:{uses[name]}"

@@ -16,11 +16,11 @@ __all__ = ["TENSORFLOW", "backward", "evaluation", "functions", "gradient", "pus
 TENSORFLOW = 32 * 2**20
 """What TensorFlow takes once, at its first compiled functions."""
 
-# What tracing and compiling a function takes for an operation of the graph.
+# The bytes that tracing and compiling a function takes for each operation of the graph.
 OF_AN_OPERATION = 2**19
 
-# What is resident for each byte that is held: operations run side by side, and memory that was
-# given back is not all used again.
+# Resident bytes for each byte that is held: operations run side by side, and not all memory that
+# was given back is used again.
 RESIDENT_OF_GRADIENT = 1.1
 RESIDENT = 1.3
 
@@ -29,7 +29,7 @@ OF_PIECES = 4
 
 
 def functions(graph: Graph, positions: Sequence[int]) -> int:
-    """Return what a compiled function takes that goes up to `positions`, and keeps."""
+    """Return the bytes that a compiled function up to `positions` takes and keeps."""
     return OF_AN_OPERATION * len(graph.ancestors(positions))
 
 
@@ -54,7 +54,7 @@ def backward(graph: Graph, position: int) -> tuple[float, float]:
         if isinstance(operation, Gate):
             state += operation.size
         elif isinstance(operation, MaxPooling):
-            # Who wins, and where.
+            # The winners, and their positions.
             state += 2 * graph.operations[operation.operands[0]].size
 
     def of_step(one: int) -> int:

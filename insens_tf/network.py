@@ -371,9 +371,9 @@ class SwitchedNetwork(ReadNetwork):
     ) -> InsensEstimate | dict[str, InsensEstimate]:
         """Return an estimate of Insens from random probes, and its error.
 
-        For networks where `insens` costs minutes, and never taken instead of it unasked. A probe
-        costs about one gradient of the network, however many neurons and layers there are; the
-        maps and their errors cost nine more a layer.
+        It is for networks where `insens` costs minutes, and never used in its place unasked. A
+        probe costs about one gradient of the network, however many neurons and layers there are;
+        the maps and their errors cost nine more a layer.
 
         Parameters
         ----------

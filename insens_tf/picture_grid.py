@@ -108,7 +108,7 @@ def grid(
         [page.text(words or "", _CELL_TITLE_SIZE, "center", "bottom", side) for words in row]
         for row in small_titles
     ]
-    # Without titles, as with empty ones, nothing has an extent.
+    # No title and an empty title alike have no extent.
     row_extents = [page.extent(label) for label in row_labels] or [NOTHING] * len(cells)
     column_extents = [page.extent(label) for label in column_labels] or [NOTHING] * columns
     cell_extents = [[page.extent(label) for label in row] for row in cell_labels] or [
@@ -214,7 +214,7 @@ class _Page:
             zorder=-1,
         )
         self.figure.add_artist(frame)
-        # A hair inside its pixels: rounding must not make the image reach into the next ones.
+        # The image ends a hair inside its pixels: rounding must not make it reach into others.
         axes = self.figure.add_axes(self._fractions(box, beyond=-_HAIR))
         axes.set_axis_off()
         # The origin is given, so that a reader's own matplotlib settings cannot turn pictures

@@ -31,7 +31,7 @@ def progress_bar(steps: Any = None, *, shown: bool, **bar: Any) -> Any:
 
 @contextmanager
 def progress_of_inputs(what: str, inputs: int, shown: bool) -> Iterator[Callable[[float], None]]:
-    """Show how far the work is; yields what is to be told of inputs' worth of work done since."""
+    """Show how far the work is; yield a function that takes the inputs' worth of new work done."""
     with progress_bar(
         shown=shown,
         desc=what,

@@ -19,7 +19,7 @@ from insens_tf.switched_weights import SwitchedWeights
 
 __all__ = ["Projection", "chosen_neurons", "iterate_projections", "project"]
 
-# What a projection holds for a neuron and an input: weights, centre and contribution.
+# The arrays of a projection for a neuron and an input: weights, centre and contribution.
 MAPS = 3
 
 

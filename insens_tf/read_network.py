@@ -1,4 +1,4 @@
-"""A model that was read and stays read: its layers, its inputs, and what every call begins with."""
+"""A model that was read and stays read: its layers, its inputs, and the start of every call."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ReadNetwork:
         )
 
     def _take(self, reading: Reading) -> None:
-        """Compute with what was read from now on; what was compiled is of what was read before."""
+        """Compute from now on with what was read; functions compiled before are dropped."""
         self._reading = reading
         self._graph = reading.graph
         self._found = Layers(reading)
@@ -214,7 +214,7 @@ class ReadNetwork:
 
     @property
     def reading(self) -> Reading:
-        """What the model is read as now: for those who compute on its graph."""
+        """The model as it is read now, for those who compute on its graph."""
         self._read_what_changed()
         return self._reading
 

@@ -1,4 +1,4 @@
-"""Arrays of finite real numbers, of which pictures are made."""
+"""Arrays of finite real numbers, which pictures are made of."""
 
 from __future__ import annotations
 

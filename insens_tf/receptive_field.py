@@ -1,4 +1,4 @@
-"""What an output position sees: windows, how an operation sees its operand, receptive fields."""
+"""The part of the input that an output position sees: windows, and receptive fields of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model was read as: each layer's part in the switched network, and a proof of it."""
+"""The report of how a model was read: each layer's part in the switched network, and a proof."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Report:
-    """What a model was read as; it prints as a table.
+    """How a model was read; it prints as a table.
 
     Attributes
     ----------

@@ -72,7 +72,7 @@ class SwitchedAnalyzer(AnalyzerBase):
         disable_model_checks: bool = False,
     ) -> None:
         one_of("neuron_selection_mode", neuron_selection_mode, NEURON_SELECTION_MODES)
-        # Not by iNNvestigate's constructor, which is not there everywhere.
+        # iNNvestigate's constructor is not used, as iNNvestigate is not there everywhere.
         self._model = model
         self._neuron_selection_mode = neuron_selection_mode
         self._disable_model_checks = disable_model_checks
@@ -176,7 +176,7 @@ class SwitchedAnalyzer(AnalyzerBase):
     def _add_model_check(
         self, check: Callable[[Any], bool], message: str, check_type: str = "exception"
     ) -> None:
-        """Add what is asked of every layer before the first analysis.
+        """Add a check that every layer goes through before the first analysis.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class SwitchedAnalyzer(AnalyzerBase):
     ) -> HiddenLayer | list[HiddenLayer]:
         """Return the layer that is meant, or the layers where it is a list.
 
-        With `output`, the output layer may be meant too. Raises ValueError if there is none such.
+        With `output`, the output layer may be meant too. Raises ValueError if there is none.
         """
         return self.network.layer(layer, output=output)
 

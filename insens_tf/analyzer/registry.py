@@ -55,7 +55,7 @@ def register(name: str) -> Callable[[Kind], Kind]:
             (f"the name {name!r}", analyzers.get(name)),
             (f"the class name {kind.__name__!r}", vars(classes).get(kind.__name__)),
         ):
-            # The same class, defined again, is what reloading a module or a notebook's cell gives.
+            # Reloading a module, or running a notebook's cell again, defines the same class again.
             if known is not None and _path(known) != _path(kind):
                 raise ValueError(
                     f"register({name!r}): {place} is taken in iNNvestigate by {known!r}; choose "

@@ -29,7 +29,7 @@ from insens_tf.chunks import slices
 from insens_tf.innvestigate_contract import NEURON_SELECTION_MODES, OF_KERAS_TENSORS
 from insens_tf.progress import progress_bar
 
-__all__ = ["Baseline", "baseline_names", "create_baseline"]
+__all__ = ["Baseline", "create_baseline"]
 
 
 def create_baseline(

@@ -48,7 +48,7 @@ class CopiedModel(NamedTuple):
 
 
 class Recipe:
-    """All that has to be known of a model to build a copy of it in another graph.
+    """What is needed to build a copy of a model in another graph.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Recipe:
         self._names = {layer: name for name, layer in reversed(calls)}
         self._configurations = {layer: self._configuration(layer) for layer in self._names}
         last = _output_layer(model)
-        # Called elsewhere as well, its softmax is part of the function.
+        # If it is called elsewhere too, its softmax is part of the function.
         only_at_the_output = [layer for _, layer in calls].count(last) == 1
         ends_in_softmax = only_at_the_output and _activation(last) == "softmax"
         self._softmax: Any = last if ends_in_softmax else None
@@ -155,7 +155,7 @@ class Recipe:
             copies[layer] = self._copy(layer)
         copy = copies[layer]
         if "training" in inspect.signature(copy.call).parameters:
-            # Fixed here, or batch normalisation is a branch that cannot be differentiated.
+            # Inference mode is fixed: a branch in batch normalisation could not be differentiated.
             keywords = {**keywords, "training": keywords.get("training") or False}
         return copy(*arguments, **keywords)
 

@@ -1,7 +1,7 @@
 """A TensorFlow 1 graph in which Keras models can be built while the process stays in eager mode.
 
 iNNvestigate differentiates symbolic tensors, which exist only with eager mode off. In a
-`tf.Graph` of one's own it is off, but Keras marks that by swapping the base classes of its layer
+private `tf.Graph` it is off, but Keras marks that by swapping the base classes of its layer
 classes, for the whole process and all threads: after it, every model that was built in eager mode
 is in an "invalid state". Here a layer made in the private graph is instead an instance of a
 private subclass, which has both the layer's class and Keras' own base for version 1 among its

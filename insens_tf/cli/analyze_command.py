@@ -44,8 +44,8 @@ from insens_tf.progress import progress_bar
 
 __all__ = ["analyze"]
 
-# How much of the work a block is: few enough images that little is lost when it is ended, and maps
-# that fit into memory several times, but whole overviews.
+# A block has few enough images that little is lost when the work is ended, maps that fit into
+# memory several times, and whole overviews.
 _IMAGES_OF_A_BLOCK = 100
 _BYTES_OF_A_BLOCK = 64 * 2**20
 
@@ -181,7 +181,7 @@ def analyze(
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, str]:
-    """Give all that the results depend on, by which a later run knows that it may continue."""
+    """Return what the results depend on; a later run with the same settings may continue."""
     model, images, frequency = (record[name] for name in ("model", "images", "frequency_from"))
     apart = ("program", "version", "model", "images", "frequency_from", "left_out")
     packages = ("numpy", "tensorflow", "keras")

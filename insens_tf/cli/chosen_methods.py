@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ChosenMethods", "MethodOptions", "methods_option"]
 
 _DEFAULT_METHODS = (*PAPER_METHODS, "insens")
-# These draw noise, which is to be the same in every run.
+# These draw noise, which must be the same in every run.
 _NOISY_METHODS = ("random", "smoothgrad")
 
 
@@ -106,7 +106,7 @@ class ChosenMethods:
         return {**ours, **seed}
 
     def layers_of(self, insens: Any) -> list[HiddenLayer]:
-        """Return the layers that Insens is computed of, of its analyzer's network."""
+        """Return the layers of the network of Insens' analyzer that Insens is computed of."""
         return chosen_layers(insens.network, self._layer_texts) or [insens.layer]
 
     @contextmanager
@@ -143,7 +143,7 @@ class ChosenMethods:
 
 
 def _method_names(texts: Sequence[str]) -> list[str]:
-    """Read --methods, which each may name several; without it, those of the paper."""
+    """Read the values of --methods, each of which may name several; none: the paper's methods."""
     names = [name.strip() for text in texts for name in text.split(",")] or _DEFAULT_METHODS
     for name in names:
         if name not in METHODS:

@@ -53,7 +53,7 @@ def insens_columns(layers: Iterable[HiddenLayer], prefix: str = "") -> dict[str,
     columns: dict[str, Column] = {}
     taken: set[str] = set()
     for layer in layers:
-        # What is cut, or differs in its case only, is told apart by a number.
+        # A number tells apart names that were cut, or that differ in their case only.
         stem = name = prefix + part_of_a_file_name(layer.name)
         number = 1
         while name.casefold() in taken:
@@ -106,14 +106,14 @@ class Drawing:
         maps : mapping of str to array (n, *input_shape)
             By the columns' keys, of these rows.
         row_titles : sequence of str, optional
-            Of these rows; None: the names of the inputs.
+            The titles of these rows; None: the names of the inputs.
         """
         numbers = range(len(self._inputs))[rows]
         drawn: list[list[NDArray[np.uint8] | None]] = [[shown] for shown in self.inputs(rows)]
         for column in columns:
             pictures = self._inputs.as_pictures(maps[column.key])
             for row, number, signed in zip(drawn, numbers, pictures, strict=True):
-                # Of a neuron whose switched weights are all 0 the centre and contributions are NaN.
+                # A neuron whose switched weights are all 0 has no centre and no contributions.
                 rgb = None
                 if np.isfinite(signed).all():
                     rgb = heatmap.heatmap(signed[np.newaxis], self._channels)[0]
@@ -184,7 +184,7 @@ def write_overviews(
 def _pictures_of_an_overview(side: int, together: int) -> tuple[int, int]:
     """Return how many rows, and columns beside the inputs, of pictures of this side it has."""
     fit = _SIDE_OF_AN_OVERVIEW // max(side, _SIDE_OF_A_CELL)
-    # Blocks of rows are of whole overviews, so that these divide the most that one has.
+    # A block of rows is a number of whole overviews, so that their height divides the largest.
     high = next(
         count
         for count in range(ROWS_OF_AN_OVERVIEW, 0, -1)

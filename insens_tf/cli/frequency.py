@@ -43,7 +43,7 @@ def check_frequency_options(options: FrequencyOptions) -> None:
 
 
 class GivenFrequency:
-    """What --frequency-from names, looked into before TensorFlow is loaded.
+    """The file that --frequency-from names, read before TensorFlow is loaded.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class GivenFrequency:
             with reading(Path(path), "activation frequency"):
                 arrays = files.read_npz(path)  # a damaged one is refused now
             counted = [name.partition("/")[2] for name in arrays if name.startswith("counts/")]
-            # Of other names it is not known yet which layer they mean.
+            # It is not known yet which layers other names mean.
             _check_layers(counted, [one for one in layer_texts if one in model.with_relu], path)
         else:
             of_data = replace(image_options, key=options.frequency_key, first=None)
@@ -87,7 +87,7 @@ class GivenFrequency:
     def of(self, folder: Path, network: SwitchedNetwork, layers: Sequence[HiddenLayer]) -> Any:
         """Give the frequency of some layers, or None, and keep it in a folder of results.
 
-        What earlier work has left in the folder is read again.
+        A frequency that earlier work has left in the folder is read again.
         """
         from insens_tf.activation_frequency import ActivationFrequency
 

@@ -23,9 +23,9 @@ class GivenInputs:
     paths : sequence of str
     options : ImageOptions
     usual_keys : sequence of str
-        Of which an .npz file's array is taken where none is named.
+        The array of an .npz file that is taken where --key names none: the first of these names.
     drawn : bool
-        Whether pictures are to be drawn of them.
+        Whether pictures of them will be drawn.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What is said to the user: refusals and warnings in one line, signs of life."""
+"""Messages to the user: refusals and warnings in one line, and what is going on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "warnings_in_one_line",
 ]
 
-# What the library says to those who call it from Python, and how the command line has it.
+# The library's words to those who call it from Python, and the command line's words for the same.
 _IN_THE_COMMAND_LINE = {
     "read it as a gate by SwitchedNetwork(model, smooth_activations='ratio')": (
         "read it as a gate by --smooth-activations ratio"
@@ -58,7 +58,7 @@ def import_tensorflow() -> None:
 def sign_of_life(what: str) -> Iterator[None]:
     """Say on a terminal what is going on, and take it back when it is done.
 
-    Nothing is said to a file or a pipe: what is there is to be read later, or by a program.
+    A file or a pipe gets no such line, as it is read later, or by a program.
     """
     if not shows_progress():
         yield
@@ -104,7 +104,7 @@ def in_command_line_words(message: object) -> str:
 
 
 def _is_of_memory(error: Exception) -> bool:
-    # TensorFlow's own is not to be named before it is imported.
+    # TensorFlow's own error is told by its name, as TensorFlow may not be imported.
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
@@ -112,12 +112,12 @@ def _is_of_memory(error: Exception) -> bool:
 def warnings_in_one_line(said_before: set[str] | None = None) -> Iterator[None]:
     """Say what the library warns of, which `_keep_tensorflow_quiet` would leave unsaid.
 
-    At once, as it may be about hours of work, and once.
+    It is said at once, as it may be about hours of work, and only once.
 
     Parameters
     ----------
     said_before : set of str, optional
-        What was said of other blocks of the same work; what is said now is added.
+        The warnings that other blocks of the same work gave; new ones are added.
     """
     said = set() if said_before is None else said_before
 

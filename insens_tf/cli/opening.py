@@ -70,7 +70,7 @@ class Opening:
         Parameters
         ----------
         drawn : bool
-            Whether pictures are to be drawn of the images.
+            Whether pictures of the images will be drawn.
         earlier : pathlib.Path, optional
             A folder of earlier work that goes on, which may have the frequency already.
         """

@@ -64,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _keep_tensorflow_quiet()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # What a terminal or a pipe has no letters for, names of files above all, is escaped.
+        # Letters that a terminal or a pipe does not have, as in names of files, are escaped.
         sys.stdout.reconfigure(errors="backslashreplace")
-    # Ended from outside, results that are half written are still to be cleared away.
+    # A process that is ended from outside still clears away results that are half written.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         command_line.main(args=arguments, prog_name="insens-tf", standalone_mode=False)
@@ -98,7 +98,7 @@ def _fail(command: str, message: object, code: int) -> int:
 
 
 def _keep_tensorflow_quiet() -> None:
-    # Only what a process of its own may set; a user's own setting counts.
+    # These settings are for a process of its own; a user's own setting counts.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("tensorflow", "absl", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)

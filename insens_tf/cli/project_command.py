@@ -139,7 +139,7 @@ def project(
 
 
 class _Numbers(NamedTuple):
-    """What is printed of a projection: of which inputs and neurons, v and b."""
+    """The printed part of a projection: its inputs and neurons, v and b."""
 
     rows: slice
     neurons: NDArray[np.int64]
@@ -180,7 +180,7 @@ def _table(parts: Sequence[_Numbers], inputs: files.ModelInputs) -> str:
 
 
 def _check_size(neurons: int, inputs: files.ModelInputs, way_out: str) -> None:
-    """Refuse what is more than memory is to hold: weights, centres and contributions."""
+    """Refuse weights, centres and contributions that take too much memory."""
     size = 3 * neurons * inputs[:1].nbytes * len(inputs)
     if size > _MOST_BYTES:
         raise CommandError(

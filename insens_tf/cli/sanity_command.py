@@ -172,7 +172,7 @@ def sanity(
 
 
 def _runs(model: Any, methods: ChosenMethods) -> dict[str, _Run]:
-    """Return what is to be checked: each method, and Insens of each layer."""
+    """Return the checks to be made: one for each method, and for Insens of each layer."""
     from insens_tf.analyzer import create_analyzer
 
     runs = {}

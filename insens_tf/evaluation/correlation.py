@@ -79,13 +79,13 @@ def rank_correlation(
     covariances = (deviations * others_deviations).sum(axis=1)
     found = np.full(len(first), np.nan)
     np.divide(covariances, np.sqrt(variances), out=found, where=variances > 0)
-    # Rounding may lead out of the interval.
+    # Rounding may give numbers beyond the interval.
     return found.clip(-1, 1)
 
 
 def _deviations(values: NDArray[Any], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the ranks less their mean among the values that count, 0 for the others."""
-    # What does not count ranks behind all that does, and so changes none of its ranks.
+    # Values that do not count rank behind all that do, and so change none of their ranks.
     ranks = stats.rankdata(np.where(counted, values, np.inf), axis=1)
     # Exact, as it is a multiple of a half: constant maps have no deviation at all.
     mean = (counted.sum(axis=1, keepdims=True) + 1) / 2

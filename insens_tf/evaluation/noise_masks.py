@@ -1,7 +1,7 @@
 """Images with noise around what they show, as in Figure 4 of the paper.
 
-What an image shows, the *digit*, are its pixels above a threshold. Around it noise can be placed in
-three ways, none of which ever touches the digit:
+The *digit*, which is what an image shows, is its pixels above a threshold. Noise can be placed
+around it in three ways, none of which ever touches the digit:
 
 ============  ==================================================================================
 place         which pixels are noisy
@@ -90,7 +90,7 @@ def digit_mask(images: NDArray[Any], *, threshold: float = 0.0) -> NDArray[np.bo
     images : array of floating numbers, shape (n, height, width, channels)
         In 0..1, bright on dark.
     threshold : float
-        Of 0, every pixel that is not black is part of the digit.
+        With 0, every pixel that is not black is part of the digit.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def frame_mask(digit: NDArray[np.bool_], counts: NDArray[np.integer]) -> NDArray
 def noise_mask(
     images: NDArray[Any], place: str, *, threshold: float = 0.0, width: int = 3
 ) -> NDArray[np.bool_]:
-    """Tell which pixels of each image are to be noisy.
+    """Tell which pixels of each image get noise.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def noise_mask(
     threshold : float
         Above it a pixel is the digit's.
     width : int
-        Of the outline.
+        The outline's width.
 
     Returns
     -------
@@ -247,16 +247,16 @@ def add_noise(
     place : {"clean", "bordered", "background", "framed"}
         As `noise_mask` has it.
     standard_deviation : float
-        Of the noise, before it is made absolute or clipped.
+        The noise's standard deviation, before it is made absolute or clipped.
     generator : numpy.random.Generator
         What the noise is drawn from, each channel's independently.
     form : str or NoiseForm
-        A name of `NOISE_FORMS`, or a form of one's own. The default, "signed", replaces the pixel
+        A name of `NOISE_FORMS`, or a form of your own. The default, "signed", replaces the pixel
         by noise around 0, unclipped.
     threshold : float
         Above it a pixel is the digit's.
     width : int
-        Of the outline.
+        The outline's width.
 
     Returns
     -------

@@ -121,7 +121,7 @@ def randomisation_check(
     kinds : collection of str
         Which of `CORRELATIONS`; see `rank_correlation`.
     seed : int
-        Of the new weights.
+        Decides the new weights.
     progress : bool
         Whether to show a progress bar where it takes longer.
 
@@ -197,9 +197,9 @@ def _maps_of(
     x_train: Any,
     neuron: str,
 ) -> Callable[[], NDArray[Any]]:
-    """Return what gives the maps of x for whatever weights the network has at the time.
+    """Return a function that gives the maps of x with the weights that the network has then.
 
-    Which neurons are explained is found out from the weights that it has now.
+    The weights that it has now decide which neurons are explained.
     """
     analyze = (
         _function(method, network, x, arguments)

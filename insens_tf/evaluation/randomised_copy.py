@@ -26,8 +26,8 @@ class RandomisedCopy:
         Sequential or functional, built, of Keras 2 or 3, with one input. Models within it are gone
         through.
     seed : int
-        Of the new weights. It takes the place of the initialisers' own seeds, so that a model is
-        not given the very weights again that it was trained from.
+        Decides the new weights. It takes the place of the initialisers' own seeds, so that a model
+        is not given the very weights again that it was trained from.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class RandomisedCopy:
         }:
             raise ValueError(
                 f"model {model.name!r}: expected its copy to have the same layers and weights, "
-                f"found {list(self._copies)} instead of {list(originals)}; layers of one's own "
+                f"found {list(self._copies)} instead of {list(originals)}; custom layers "
                 "need a get_config that returns all that their weights depend on"
             )
         self._own = {name: layer.get_weights() for name, layer in originals.items()}
@@ -84,7 +84,7 @@ class RandomisedCopy:
         for name, layer in self._copies.items():
             layer.set_weights((self._new if name in layers else self._own)[name])
             if _is_adapted(layer):
-                # It computes with what it derives from its weights.
+                # The layer computes with values that it derives from its weights.
                 layer.finalize_state()
 
     def _check_seeds(self, model: Any, seed: int) -> None:
@@ -93,7 +93,7 @@ class RandomisedCopy:
             if not all(map(np.array_equal, weights, again[name].get_weights())):
                 raise ValueError(
                     f"layer {name!r} ({type(again[name]).__name__}): expected initial weights that "
-                    "follow from the seed, found others the second time; a layer of one's own "
+                    "follow from the seed, found others the second time; a custom layer "
                     "needs initialisers in its get_config, under names that end in _initializer, "
                     "and these a seed in theirs"
                 )
@@ -119,15 +119,15 @@ def _reinitialised(model: Any, seed: int) -> Any:
         try:
             return type(layer).from_config(_with_seeds(layer.get_config(), generator))
         except Exception as error:
-            # A layer of one's own can fail on anything.
+            # A user's own layer can raise anything.
             raise ValueError(
                 f"layer {layer.name!r} ({type(layer).__name__}): expected one that can be copied "
                 f"from its get_config, found {type(error).__name__}: {error}; register its "
                 "functions and classes with keras.saving.register_keras_serializable"
             ) from error
 
-    # Of the same layers, and not compiled: Keras 3 would compile the copy too, which a loss of
-    # one's own can prevent.
+    # The model is made anew of the same layers, not compiled: Keras 3 would compile the copy too,
+    # which fails with some losses.
     outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
     uncompiled = keras.Model(model.inputs[0], outputs, name=model.name)
     with keras.utils.custom_object_scope(classes):
@@ -135,7 +135,7 @@ def _reinitialised(model: Any, seed: int) -> Any:
 
 
 def _keras_of(model: Any) -> Any:
-    """Return the Keras that a model is of: of Keras 2 and 3 both may be there."""
+    """Return the Keras that made a model, as both Keras 2 and 3 may be there."""
     for kind in type(model).__mro__:
         name = kind.__module__.partition(".")[0]
         if kind.__name__ in ("Sequential", "Functional") and name in ("keras", "tf_keras"):

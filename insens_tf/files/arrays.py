@@ -17,8 +17,8 @@ from insens_tf.files.results import whole_file
 
 __all__ = ["Parts", "check_archive", "npz_names", "read_npy", "read_npz", "write_npz"]
 
-# What unfolds to more than this, and to more than so many times what it takes in the file, is taken
-# for a decompression bomb. Images seldom shrink to less than a hundredth.
+# An array that unfolds to more bytes than this, and to more than so many times its bytes in the
+# file, is taken for a decompression bomb. Images seldom shrink to less than a hundredth.
 _LARGE = 2**30
 _LARGEST_RATIO = 100
 
@@ -118,7 +118,7 @@ def check_archive(
     found = [archive.getinfo(member) for member in members]
     unfolded = sum(member.file_size for member in found)
     stored = sum(member.compress_size for member in found)
-    # What is stored cannot be more than there is, whatever the archive's directory says.
+    # A stored member cannot be larger than the file, whatever the archive's directory says.
     stored = min(stored, os.path.getsize(path))
     if unfolded > max(_LARGE, _LARGEST_RATIO * stored):
         raise UnusableFileError(
@@ -128,7 +128,7 @@ def check_archive(
 
 
 def _check_header(file: IO[bytes], size: int, what: str) -> None:
-    """Check, before memory is taken, that what follows a header is as much as it claims."""
+    """Check, before memory is taken, that as much follows a header as it claims."""
     version = np.lib.format.read_magic(file)
     if version not in _READ_HEADER:
         raise UnusableFileError(f"{what} is of the .npy format {version}; expected numbers")

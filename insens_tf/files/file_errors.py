@@ -1,4 +1,4 @@
-"""What is wrong with a file, said in one sentence that names it."""
+"""Errors that say in one sentence what is wrong with a file, and name it."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def read_images(
     """Read images from picture files, folders of them, or one `.npy` or `.npz` file.
 
     Folders are read in natural order (2.png before 10.png), without subfolders and hidden files.
-    How pictures are read, `read_picture` says. Nothing is unpickled.
+    `read_picture` says how pictures are read. Nothing is unpickled.
 
     Parameters
     ----------

@@ -57,8 +57,8 @@ class ModelInputs:
     def __getitem__(self, rows: slice) -> NDArray[np.float32]:
         """Give a slice of the inputs, scaled: (n, *input_shape), float32."""
         values = self._values[rows].astype(np.float32)
-        # Divided and not multiplied by 1/255, to be the same numbers to the last bit as those that
-        # most networks were trained on.
+        # Dividing, rather than multiplying by 1/255, gives to the last bit the numbers that most
+        # networks were trained on.
         low, high = self._range
         return values / np.float32(self._white) * np.float32(high - low) + np.float32(low)
 
@@ -95,9 +95,10 @@ def fit_to_model(
 ) -> ModelInputs:
     """Bring images into the shape and scale that a model takes, without guessing.
 
-    Converted without being asked is only what leaves no choice: a grey image for a model of three
-    channels, a colour image whose three channels are equal for a model of one, an image for a model
-    that takes flat vectors of as many values. Anything else is refused with the way out.
+    Images are converted without being asked only where there is no choice: a grey image for a model
+    of three channels, a colour image whose three channels are equal for a model of one, an image
+    for a model that takes flat vectors of as many values. Anything else is refused with the way
+    out.
 
     Parameters
     ----------

@@ -35,15 +35,15 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MODEL_FORMS = "a .keras file, an .h5 file or a SavedModel folder"
 _REBUILD = "build the model in Python and hand it to insens_tf.SwitchedNetwork"
 
-# Where a file may have classes and functions looked up: those of which models are made. Others
-# import modules of the file's choosing, or have functions that read and write files.
+# The modules in which a file may look up classes and functions: those that models are made of.
+# Other modules are of the file's choosing, or have functions that read and write files.
 _TRUSTED_MODULES = re.compile(
     r"(keras|tf_keras)(\.src)?(\.(activations|constraints|dtype_policies|engine|initializers|layers"
     r"|losses|metrics|mixed_precision|models|ops|optimizers|regularizers)(\.[\w.]+)?)?"
     r"|tensorflow\.python\.(framework|ops)\.\w+"
 )
 _MODELS = ("Functional", "Model", "Sequential")
-# What becomes of functions of TensorFlow in models of Keras 2, as far as they only compute.
+# The TensorFlow functions that models of Keras 2 may call, since they only compute.
 _TRUSTED_FUNCTIONS = re.compile(
     r"(compat\.v[12]\.)?((math|nn|__operators__|linalg|keras\.activations|keras\.backend)\.\w+"
     r"|cast|clip_by_value|concat|expand_dims|identity|ones_like|pad|repeat|reshape|reverse|shape"
@@ -143,7 +143,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     from insens_tf.keras_versions import first_that_can
 
     def load(keras: Any) -> Any:
-        # Its safe mode, where the form has one, is the default; it may have been turned off.
+        # Safe mode, where the form has one, is Keras' default, but may have been turned off.
         arguments = {"safe_mode": True} if _is_keras_archive(path) else {}
         return keras.models.load_model(path, compile=False, **arguments)
 
@@ -164,7 +164,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
 
 
 def _written_by_another_keras(path: Path) -> str:
-    """Say by which Keras a file was written, and the way out, where this is another one."""
+    """Say which Keras wrote a file, and the way out, where this is another one."""
     import keras  # type: ignore[import-untyped]
 
     written = _version_of_keras(path)
@@ -249,7 +249,7 @@ def _check_hdf5(path: Path, group: Any) -> None:
     for name in group:
         if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
             raise UnusableFileError(f"model {path} refers to another file for its weights {name}")
-        # Neither soft links, which may lead round in circles, nor what they lead to.
+        # Soft links may lead round in circles; neither they nor what they lead to is read.
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise UnusableFileError(f"model {path} holds a link, {name}; expected weights")
         member = group[name]
@@ -335,7 +335,7 @@ def _refuse_object(path: Path, config: Mapping[str, Any]) -> None:
     if module is None:
         return
     if module == "builtins":
-        # Where Keras 2 says that an activation is; Python's own of that name would be taken too.
+        # Keras 2 stores activations under this module; Python's own function of a name is refused.
         trusted = class_name == "function" and not hasattr(builtins, str(inner))
     else:
         trusted = isinstance(module, str) and bool(_TRUSTED_MODULES.fullmatch(module))

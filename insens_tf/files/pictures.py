@@ -52,7 +52,7 @@ def read_picture(path: Path) -> NDArray[Any]:
                     f"{Image.MAX_IMAGE_PIXELS:,} beyond which Pillow takes a picture for a "
                     "decompression bomb; shrink it first"
                 )
-            # A photo of a telephone (MPO) comes with a small copy of itself.
+            # A telephone's photo (MPO) comes with a small copy of itself.
             pictures = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
             if pictures > 1:
                 raise UnusableFileError(

@@ -1,4 +1,4 @@
-"""What a PNG file says of its samples, of which Pillow keeps only a part."""
+"""The form of a PNG file's samples, of which Pillow keeps only a part."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PngHeader(NamedTuple):
 
 
 def png_header(path: Path) -> PngHeader | None:
-    """Read what a PNG file says of its samples; None for a file of another kind."""
+    """Read the form of a PNG file's samples; None for a file of another kind."""
     content = path.read_bytes()
     if not content.startswith(SIGNATURE):
         return None
@@ -49,7 +49,7 @@ def png_header(path: Path) -> PngHeader | None:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Go through a file's chunks. What is damaged or cut off in them, Pillow notices."""
+    """Go through a file's chunks. Pillow notices what is damaged or cut off in them."""
     start = len(SIGNATURE)
     while start + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, start)

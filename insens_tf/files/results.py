@@ -78,7 +78,7 @@ def results_folder(
     UnusableFileError
         If there is something else at `path` or the folder cannot be written.
     """
-    # What a link points at is written, and the link stays.
+    # A link stays, and what it points at is written.
     path = Path(os.path.realpath(checked_path(path)))
     check_results_path(path, replace=replace)
     temporary = sibling(path)
@@ -96,7 +96,7 @@ def put_in_place(
 ) -> None:
     """Give a filled folder its record and the name `path`, in place of earlier results."""
     text = json.dumps(record, indent=2, ensure_ascii=False)
-    # What is no UTF-8, the name of a file, becomes the escape that JSON has for it.
+    # A file's name that is no UTF-8 is written with JSON's escapes.
     (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     check_results_path(path, replace=replace)
     earlier = sibling(path)
@@ -131,7 +131,7 @@ def check_results_path(path: Path, *, replace: bool = False) -> None:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise `UnusableFileError` unless a folder can be created at `path`, and create none."""
-    # What a link points at is written, and the link stays.
+    # A link stays, and what it points at is written.
     path = Path(os.path.realpath(checked_path(path)))
     above = next(parent for parent in path.parents if os.path.lexists(parent))
     temporary = above / sibling(path).name
@@ -141,7 +141,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def sibling(path: Path) -> Path:
-    """Name something temporary that is to take the place of `path`."""
+    """Return a name for something temporary that will take the place of `path`."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
@@ -163,6 +163,6 @@ def created_parents(path: Path) -> Iterator[None]:
 
 
 def _flush(path: Path) -> None:
-    # Else a power cut could leave an empty file under the name that says it is whole.
+    # Without this a power cut could leave an empty file under the name of a whole one.
     with path.open("rb+") as file:
         os.fsync(file.fileno())

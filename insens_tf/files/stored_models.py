@@ -19,13 +19,13 @@ _CONVOLUTIONS = {"Conv1D", "Conv2D", "Conv3D"}
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What is known of a model before it is loaded.
+    """The known facts of a model before it is loaded.
 
     Attributes
     ----------
     path : pathlib.Path
     input_shape : tuple of int or None, or None
-        Of its only input, without the batch axis; None where the file does not say it.
+        The shape of its only input, without the batch axis; None where the file does not say it.
     begins_with_scaling : bool
         Whether a `Rescaling` or `Normalization` layer comes first.
     layers : mapping of str to (tuple of int or None)
@@ -74,12 +74,12 @@ def stored_model(path: str | os.PathLike[str]) -> StoredModel:
             ),
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        # Another version may write it in other words, and Keras is to say what is wrong with it.
+        # Another version may write it in other words; Keras will say what is wrong with it.
         return unknown
 
 
 def _members(model: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Give the configurations of a model's layers; none of a layer that is no model."""
+    """Return the configurations of a model's layers, or none where a layer is no model."""
     config = model.get("config")
     return config.get("layers", []) if isinstance(config, Mapping) else []
 
@@ -117,14 +117,14 @@ def _layers(
     """Go through the layers: the name of each, its configuration, and whether it is used once."""
     for layer in _members(model):
         name = prefix + _name(layer)
-        # What is used again may be so in another shape.
+        # A layer that is used again may have another shape there.
         once = is_used_once and len(layer.get("inbound_nodes", ())) <= 1
         yield name, (layer, once)
         yield from _layers(layer, f"{name}/", once)
 
 
 def _shape(layer: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """Give the shape of what a layer of neurons computes, where the file says of what."""
+    """Return the shape of what a layer of neurons computes, where the file says its operand's."""
     kind, config = layer["class_name"], layer["config"]
     taken = (layer.get("build_config") or {}).get("input_shape")
     if not taken or None in taken[1:] or not all(isinstance(side, int) for side in taken[1:]):

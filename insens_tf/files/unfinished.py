@@ -62,7 +62,7 @@ class UnfinishedResults:
 
     @property
     def begun(self) -> bool:
-        """Whether there is anything that is worth being kept."""
+        """Whether there is any work that is worth keeping."""
         return any(self._blocks.glob("*.npz")) or any(self.folder.glob("*.npz"))
 
     def remaining(self, total: int, size: int) -> list[slice]:
@@ -72,7 +72,7 @@ class UnfinishedResults:
 
     def keep(self, rows: slice, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep the arrays of a block: now it is done."""
-        # A block is not to outlive, in a power cut, the pictures that were drawn of it.
+        # In a power cut, a block must not outlive the pictures that were drawn of it.
         if hasattr(os, "sync"):
             os.sync()
         with whole_file(self._block(rows.start)) as partial, partial.open("wb") as file:
@@ -142,7 +142,7 @@ def check_resumable(
 ) -> None:
     """Raise `UnusableFileError` where `resumable_results` could not begin or continue.
 
-    Clears away what is not to be continued: what a finished run left, and with `restart` all.
+    Clears away what will not be continued: what a finished run left, and with `restart` all.
     """
     path, working = _places(path)
     _clear(working, restart)
@@ -155,7 +155,7 @@ def unfinished_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def _places(path: str | os.PathLike[str]) -> tuple[Path, Path]:
-    # What a link points at is written, and the link stays.
+    # A link stays, and what it points at is written.
     path = Path(os.path.realpath(checked_path(path)))
     return path, path.with_name(f"{path.name}.unfinished")
 
@@ -179,7 +179,7 @@ def _kept_if_begun(unfinished: UnfinishedResults, working: Path) -> Iterator[Non
 
 
 def fingerprints(what: str, *paths: str | os.PathLike[str]) -> dict[str, str]:
-    """Return what tells files, and folders with all in them, from others, for the settings."""
+    """Return fingerprints, for the settings, of files and of folders with all in them."""
     found = {}
     for path in map(Path, paths):
         with reading(path, what):
@@ -195,7 +195,7 @@ def fingerprints(what: str, *paths: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def order_fingerprint(paths: Sequence[str | os.PathLike[str]]) -> str:
-    """Return what tells an order of paths from others, for the settings."""
+    """Return a fingerprint, for the settings, of an order of paths."""
     digest = hashlib.sha256(b"\0".join(os.fsencode(path) for path in paths))
     return f"sha256:{digest.hexdigest()}"
 
@@ -214,7 +214,7 @@ def _begin(working: Path, settings: Mapping[str, str]) -> None:
 
 
 def _clear(working: Path, restart: bool) -> None:
-    """Make way where something stands that is not to be continued."""
+    """Remove earlier work that will not be continued."""
     if not os.path.lexists(working):
         return
     if working.is_symlink() or not (working / _SETTINGS).is_file():
@@ -222,14 +222,14 @@ def _clear(working: Path, restart: bool) -> None:
             f"{working} is there already, where unfinished results would come to stand, and holds "
             "none; remove it or name another folder"
         )
-    # Without results they have become whole, and only clearing away was not finished.
+    # If it has no results, they have become whole, and only the clearing away was not finished.
     if restart or not (working / _RESULTS).is_dir():
         with writing(working), _locked(working):
             _discard(working)
 
 
 def _discard(working: Path) -> None:
-    # Out of the way in one step: half of it under its name would not be known again.
+    # It is moved away in one step: half of it under its name would not be known again.
     temporary = sibling(working)
     os.replace(working, temporary)
     shutil.rmtree(temporary, ignore_errors=True)
@@ -250,8 +250,8 @@ def _locked(working: Path) -> Iterator[None]:
 
 
 def _lock(file: IO[bytes], working: Path) -> None:
-    # The operating system gives it up when the process ends, however it ends. Windows has no such
-    # lock, so that two processes may do the same work there.
+    # The operating system frees the lock when the process ends, however it ends. Windows has no
+    # such lock, so that two processes may do the same work there.
     if sys.platform == "win32":
         return
     import fcntl

@@ -1,4 +1,4 @@
-"""What adds elements or moves them: sums, concatenation, padding, resampling, new shapes."""
+"""Operations that add elements or move them: sums, concatenation, padding, new shapes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ZeroPadding(Affine):
 
 @dataclass(frozen=True, eq=False)
 class Cropping(Affine):
-    """What is left of the spatial axes from the position `first` of each on."""
+    """A part of the spatial axes, from the position `first` of each on."""
 
     first: tuple[int, ...]
 

@@ -1,4 +1,4 @@
-"""Each channel times a factor, plus an offset: also what normalises at inference."""
+"""Each channel times a factor, plus an offset; normalisation at inference is one such."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ChannelScaling(Pointwise):
 
     @abstractmethod
     def factor(self) -> tf.Tensor:
-        """Return what each channel is multiplied by, (channels,)."""
+        """Return the factor of each channel, (channels,)."""
 
     @abstractmethod
     def offset(self) -> tf.Tensor:
-        """Return what is added to each channel then, (channels,)."""
+        """Return the offset that is then added to each channel, (channels,)."""
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         factor = self.factor()

@@ -41,7 +41,7 @@ class OutputActivation(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Refused(Operation):
-    """Where a layer would be that cannot be read, never evaluated: the reason."""
+    """The place of a layer that cannot be read, never evaluated, with the reason."""
 
     reason: UnreadableModelError
 

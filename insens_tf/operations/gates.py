@@ -1,4 +1,4 @@
-"""Gates: what scales each neuron's activity by a slope that the state holds."""
+"""Gates, which scale each neuron's activity by a slope that the state holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operation is: a value, its change with the state held, gradients taken back, its cost."""
+"""An operation: its value, its change with the state held, gradients taken back, its cost."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from insens_tf.receptive_field import POINTWISE, WHOLE, Locality
 
 __all__ = ["ELEMENT_WORK", "Affine", "Computed", "Operation", "Pointwise"]
 
-# What an element costs that is read, changed and written: in multiplications of a large matrix
+# The cost of reading, changing and writing an element, in multiplications of a large matrix
 # product, on two cores.
 ELEMENT_WORK = 20.0
 
 
 @dataclass(frozen=True, eq=False)
 class Computed:
-    """A weight that is no variable: computed of others, as by LoRA, whenever it is used."""
+    """A weight that is no variable: it is computed from others at each use, as by LoRA."""
 
     compute: Callable[[], Any]
     shape: tuple[int, ...]
@@ -50,7 +50,7 @@ class Operation(ABC):
 
     @property
     def locality(self) -> Locality:
-        """How its positions see those of its operands; seeing everything is always true."""
+        """How its positions see those of its operands; WHOLE is always true."""
         return WHOLE
 
     @property
@@ -60,7 +60,7 @@ class Operation(ABC):
 
     @property
     def weights(self) -> list[Any]:
-        """What it is made with of the model's weights, which can change."""
+        """The model's weights that it was made with, which can change."""
         values = [getattr(self, one.name) for one in fields(self)]
         return [one for one in values if isinstance(one, Computed) or hasattr(one, "assign")]
 
@@ -145,7 +145,7 @@ class Operation(ABC):
 
 
 class Pointwise(Operation):
-    """What sees position by position, and takes gradients back by a rule of its own."""
+    """An operation position by position, which takes gradients back by a rule of its own."""
 
     @property
     def locality(self) -> Locality:
@@ -158,7 +158,7 @@ class Pointwise(Operation):
 
 @dataclass(frozen=True, eq=False)
 class Affine(Operation):
-    """What is linear but for a bias, whatever its operands."""
+    """An operation that is linear but for a bias, whatever its operands are."""
 
     _: KW_ONLY
     bias: Any | None = None

@@ -45,8 +45,8 @@ class MaxPooling(Pooling):
         padding = self.padding.upper()
         if len(self.window) == 2:
             return tf.nn.max_pool2d(value, self.window, self.strides, padding)
-        # Not by TensorFlow's pooling of three axes, whose gradient goes to all equal maxima: each
-        # plane first, and then the first axis, find the first of all.
+        # TensorFlow's pooling of three axes is not used, as its gradient goes to all equal maxima.
+        # Pooling each plane, and then the first axis, finds the first of all.
         if len(self.window) == 3:
             planes = tf.reshape(value, (-1, *self.operand_shape[1:]))
             value = tf.nn.max_pool2d(planes, self.window[1:], self.strides[1:], padding)
@@ -62,7 +62,7 @@ class MaxPooling(Pooling):
             return tf.nn.max_pool_with_argmax(value, self.window, self.strides, padding)[1]
         elements = None
         if len(self.window) == 3:
-            # Of each plane, as the value is; their indices begin anew in each.
+            # The winners of each plane come first; their indices begin anew in each.
             depth, *plane = self.operand_shape
             value, elements = tf.nn.max_pool_with_argmax(
                 tf.reshape(value, (-1, *plane)), self.window[1:], self.strides[1:], padding
@@ -81,8 +81,8 @@ class MaxPooling(Pooling):
         return tf.reshape(winners, (-1, *self.shape))
 
     def pushed(self, values: Sequence[tf.Tensor], changes: Sequence[tf.Tensor]) -> tf.Tensor:
-        # Not by the derivative of TensorFlow's gradient, which overwrites what it has yet to read
-        # where the result has the operand's shape.
+        # The derivative of TensorFlow's gradient is not used: where the result has the operand's
+        # shape, it overwrites what it has yet to read.
         (change,) = changes
         winners = tf.reshape(self.winners(*values), (-1, self.size))
         of_each = (tf.shape(winners)[0], -1, math.prod(self.operand_shape))
@@ -96,7 +96,7 @@ class MaxPooling(Pooling):
         whole = (rows * down, columns * right, channels)
         if self.window != self.strides or whole != self.operand_shape:
             return super().transposed(*values)
-        # Windows side by side: a product with who wins is much faster than TensorFlow's gradient.
+        # Windows side by side times their winners are much faster than TensorFlow's gradient.
         winners = tf.cast(self.winners(*values), tf.int32)
         winners = tf.reshape(winners, (1, rows, 1, columns, channels))
         winners = tf.reshape(tf.tile(winners, (1, 1, down, 1, right)), (1, *whole))

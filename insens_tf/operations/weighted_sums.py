@@ -21,12 +21,12 @@ __all__ = [
     "TransposedConvolution",
 ]
 
-# What a weight of a matrix costs that is read, and a multiplication of a convolution: in
+# The cost of reading a weight of a matrix, and of a multiplication in a convolution, in
 # multiplications of a large matrix product, on two cores.
 WEIGHT_WORK = 40.0
 CONVOLUTION_WORK = 2.0
 
-# Below as many, TensorFlow's convolutions are slow.
+# TensorFlow's convolutions are slow for fewer than these.
 FEW_CHANNELS = 8
 
 
@@ -196,7 +196,7 @@ class DepthwiseConvolution(Affine):
         kernel = tf.convert_to_tensor(self.kernel)
         strides, dilation = self.strides, self.dilation
         if len(strides) == 1:
-            # TensorFlow has it for two axes only: a first one of length 1.
+            # TensorFlow has it for two axes only: an axis of length 1 comes before the only one.
             value, kernel = value[:, tf.newaxis], kernel[tf.newaxis]
             strides, dilation = strides * 2, (1, *dilation)
         result = tf.nn.depthwise_conv2d(

@@ -15,7 +15,7 @@ __all__ = ["Holdings"]
 
 
 class Holdings:
-    """What the layers of a model hold, by identity; of arrays, which can change, by value.
+    """The attributes of a model's layers, by identity; arrays, which can change, by value.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Holdings:
     def __init__(self, model: Any, parts: Iterable[Any]) -> None:
         self._model = model
         self._parts = tuple(parts)
-        # Held, not only named: another object could come to have the identity of one that is gone.
+        # The objects are held: a new object could get the identity of one that is gone.
         self._held = list(self._now())
 
     def are_the_same(self) -> bool:

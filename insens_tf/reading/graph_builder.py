@@ -77,7 +77,7 @@ class GraphBuilder:
         self.smooth_activations = smooth_activations
         self._read_layer = read_layer
         self.operations: list[Operation] = []
-        # By the position of an activation's result, the position of what it was applied to.
+        # The position that an activation was applied to, by the position of its result.
         self._activation_inputs: dict[int, int] = {}
 
     def append(self, operation: Operation) -> int:

@@ -1,4 +1,4 @@
-"""How Keras 2 and Keras 3 record of what layers and functions a model is made."""
+"""How Keras 2 and Keras 3 record the layers and functions that a model is made of."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def is_keras(thing: Any, name: str | None = None) -> bool:
 
 
 def overridden(thing: Any) -> list[str]:
-    """Return by what a layer or model computes otherwise than Keras' own of its class does.
+    """Return which methods make a layer or model compute otherwise than its Keras class does.
 
-    Methods of its own class, if that is not one of Keras', or put into this one object.
+    They are of its own class, if that is not one of Keras', or were put into this object.
     """
     own_classes = [one for one in type(thing).__mro__ if not is_keras(one) and one is not object]
     own = {name for one in own_classes for name in vars(one) if name in _COMPUTE}
@@ -51,7 +51,7 @@ def overridden(thing: Any) -> list[str]:
 
 
 def backend_of(model: Any) -> str:
-    """Return what computes in a model: of Keras 2 TensorFlow, of Keras 3 what is configured."""
+    """Return the backend that a model computes with: TensorFlow, or what Keras 3 is set to."""
     package = sys.modules.get((type(model).__module__ or "").partition(".")[0])
     configuration: Any = getattr(package, "config", None)
     return configuration.backend() if hasattr(configuration, "backend") else "tensorflow"
@@ -111,7 +111,7 @@ def arguments_of(node: Any, known: dict[Any, int]) -> tuple[tuple[Any, ...], dic
 
 
 def function_of(layer: Any) -> str | None:
-    """Return the name of the function that a model was made with; None of a layer."""
+    """Return the name of the function that a model was made with; None for a layer."""
     if not is_keras(layer):
         return None
     if type(layer).__name__ in ("TFOpLambda", "SlicingOpLambda"):  # Keras 2
@@ -126,7 +126,7 @@ def settings_of_function(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return all that a function was given beyond its first operand, by name, and the defaults.
 
-    Keras 2 has it in the call, Keras 3 in what makes the operation too.
+    Keras 2 records it in the call, Keras 3 in the operation's constructor too.
     """
     parameters = inspect.signature(called).parameters
     bound = inspect.signature(called).bind(*positional, **named).arguments

@@ -18,7 +18,7 @@ _RANDOM = "seed rng_type force_generator"
 # LoRA and quantisation are seen in the kernel.
 _KERNEL = "lora_rank lora_alpha quantization_config"
 
-# Layer kinds; what their rule uses; what has no effect on what they compute at inference.
+# Layer kinds, the settings that their rule uses, and those without effect at inference.
 _TABLE = (
     ("Activation", "activation", ""),
     ("ActivityRegularization", "", "l1 l2"),
@@ -79,8 +79,8 @@ _TABLE = (
     ("ZeroPadding1D ZeroPadding2D ZeroPadding3D", "padding data_format", ""),
 )
 
-# Of every layer: its name, and how it is called, trained and kept; what it computes in is asked of
-# its results.
+# Settings of every layer: its name, and how it is called, trained and kept. The dtype that it
+# computes in is known from its results.
 _NO_EFFECT = "name trainable dtype autocast batch_input_shape activity_regularizer"
 _NO_EFFECT_ENDS = ("_constraint", "_initializer", "_regularizer")
 
@@ -104,17 +104,17 @@ def has_no_effect(kind: str, setting: str) -> bool:
 
 
 def way_out_of(setting: str) -> str:
-    """Return what can be done about a setting that is not known."""
+    """Return the way out where a setting is not known."""
     return _WAYS_OUT.get(setting, "rebuild the layer without, or cut the model before it")
 
 
 def unknown_settings(layer: Any) -> dict[str, tuple[Any, Any]]:
-    """Return those that its rule does not know, and are set: what was expected and what is found.
+    """Return the settings that its rule does not know and that are set: expected and found values.
 
     Parameters
     ----------
     layer : Keras layer
-        Of a kind that has a rule.
+        A layer of a kind that has a rule.
     """
     kind = type(layer).__name__
     if getattr(layer, "dynamic", False):
@@ -143,7 +143,7 @@ def _configuration(layer: Any) -> dict[str, Any]:
     try:
         return layer.get_config()
     except Exception:
-        # Keras cannot write every activation down: of such a layer, what one without it has.
+        # Keras cannot write down every activation; such a layer has the settings of one without it.
         used = USED[type(layer).__name__]
         known = {name: getattr(layer, name) for name in used if hasattr(layer, name)}
         defaults = _with_defaults(layer, known)

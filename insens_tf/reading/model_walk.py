@@ -44,7 +44,7 @@ __all__ = ["Reading", "read", "read_what_can_be"]
 
 
 class Reading(NamedTuple):
-    """What a model was read as.
+    """The result of reading a model.
 
     Attributes
     ----------
@@ -257,7 +257,7 @@ class _Walk:
 
                 return called(*map(given, positional), **{k: given(v) for k, v in named.items()})
 
-            # Settings make another function of it than the one of its name.
+            # Its settings make it another function than its name says.
             is_known = unused.keys() <= {"axis"}
             return self.builder.smooth_activation(
                 call, call.operand, function, evaluated, is_known=is_known

@@ -212,7 +212,7 @@ main = Experiment(
             ["--count"],
             default=1,
             show_default=True,
-            help="Of networks, trained and untrained each.",
+            help="Number of trained networks, and of untrained ones.",
         ),
     ),
 ).command()

@@ -74,7 +74,7 @@ def shared_options(name: str, datasets: Sequence[str]) -> list[click.Option]:
             ["--dataset", "chosen"],
             multiple=True,
             type=click.Choice(list(SETTINGS)),
-            help="Of the data folder; repeat it for several.  [default: "
+            help="A data set of the data folder; repeat it for several.  [default: "
             f"{', '.join(one.replace('|', ' or ') for one in datasets)}]",
         ),
         click.Option(
@@ -91,7 +91,7 @@ def shared_options(name: str, datasets: Sequence[str]) -> list[click.Option]:
             multiple=True,
             metavar="NAME=VALUE",
             callback=_changes,
-            help="Of building and training 2CONV, instead of the data set's own: one of "
+            help="Setting of building and training 2CONV, instead of the data set's own: one of "
             f"{', '.join(_CHANGEABLE)}. VALUE is JSON, as in filters=[16,32].",
         ),
         click.Option(
@@ -103,7 +103,8 @@ def shared_options(name: str, datasets: Sequence[str]) -> list[click.Option]:
         ),
         click.Option(["--backend"], default=BACKENDS[0], type=click.Choice(BACKENDS)),
         click.Option(
-            ["--scheduler"], help="Of a running Dask cluster; without it a local one is started."
+            ["--scheduler"],
+            help="Address of a running Dask cluster; without it a local one is started.",
         ),
         click.Option(["--quick"], is_flag=True, help="Try it on the shipped sample, in a minute."),
         click.Option(["--overwrite"], is_flag=True, help="Replace earlier results in --out."),

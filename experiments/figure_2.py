@@ -11,9 +11,9 @@
 
 Digits and neurons are chosen at random by the run's seed: digits that are classified correctly, of
 different classes; of each layer's neurons whose switched weights are not all 0 for any of these
-digits, two that are active for all of them, one for none, and two for some. If there is a neuron
-of the layer that is active for one of the digits of which it sees only black, one of those in
-question for the picture is such a neuron.
+digits, two that are active for all of them, one for none, and two for some. If the
+layer has a neuron that is active for a digit of which it sees only black, one of the neurons that
+the picture's are chosen from is such a neuron.
 """
 
 from __future__ import annotations
@@ -309,10 +309,13 @@ main = Experiment(
             ["--neurons"],
             default=200,
             show_default=True,
-            help="Of each layer, whose weights are compared.",
+            help="Number of neurons of each layer whose weights are compared.",
         ),
         click.Option(
-            ["--inputs"], default=20, show_default=True, help="For which they are compared."
+            ["--inputs"],
+            default=20,
+            show_default=True,
+            help="Number of inputs for which they are compared.",
         ),
     ),
 ).command()

@@ -227,9 +227,14 @@ main = Experiment(
     draw,
     datasets=("mnist",),
     options=(
-        click.Option(["--images"], default=5, show_default=True, help="Shown in each panel."),
         click.Option(
-            ["--count"], default=100, show_default=True, help="Of test images that are measured."
+            ["--images"], default=5, show_default=True, help="Number of images in each panel."
+        ),
+        click.Option(
+            ["--count"],
+            default=100,
+            show_default=True,
+            help="Number of test images that are measured.",
         ),
         click.Option(
             ["--form"], default="signed", show_default=True, type=click.Choice(list(NOISE_FORMS))
@@ -238,7 +243,7 @@ main = Experiment(
             ["--standard-deviation"],
             default=1.0,
             show_default=True,
-            help="Of the noise; white is 1.",
+            help="The noise's standard deviation; white is 1.",
         ),
     ),
 ).command()

@@ -138,13 +138,16 @@ def maps_experiment(name: str, compute: Callable[..., None]) -> Experiment:
         datasets=("smallnorb|fashion_mnist", "cifar10"),
         options=(
             click.Option(
-                ["--images"], default=5, show_default=True, help="Shown of each data set."
+                ["--images"],
+                default=5,
+                show_default=True,
+                help="Number of images shown of each data set.",
             ),
             click.Option(
                 ["--count"],
                 default=100,
                 show_default=True,
-                help="Of test images over which maps are compared.",
+                help="Number of test images over which maps are compared.",
             ),
         ),
     )

@@ -3,10 +3,10 @@
 ``python -m experiments.noise_table`` measures on MNIST's test images how well networks classify
 digits in noise with the digit's outline left clean, with as many pixels along the frame left clean,
 and with none. The paper gives one accuracy each and not the noise. So its form and its standard
-deviation are varied; `insens_tf.evaluation.add_noise` says what the forms and places are. Written
-are
+deviation are varied; `insens_tf.evaluation.add_noise` says what the forms and places are. The
+folder of results has
 
-- ``accuracies.csv``, of every network, and of clean images, whose form is ``none``;
+- ``accuracies.csv``, the accuracies of every network; the form of clean images is ``none``;
 - ``closest.csv``, for each form the standard deviation at which the three accuracies are closest to
   the paper's, by the root mean square of the differences; the closest form first;
 - ``ranges.csv``, at which standard deviations each part of the paper's claim holds: on average over
@@ -15,7 +15,8 @@ are
 
 Spreads are standard deviations over the networks. An image has the same noise wherever it is
 placed, at every standard deviation and for every network, but for its scale. With a threshold of 0
-all around a digit is 0, and noise that is added is noise that replaces: it is measured once.
+all around a digit is 0, so that adding noise and replacing pixels by it are the same: one of them
+is measured.
 """
 
 from __future__ import annotations
@@ -280,14 +281,14 @@ main = Experiment(
             default=5,
             show_default=True,
             type=click.IntRange(min=1),
-            help="Of networks.",
+            help="Number of networks.",
         ),
         click.Option(
             ["--form", "forms"],
             multiple=True,
             type=click.Choice(list(NOISE_FORMS)),
             default=tuple(NOISE_FORMS),
-            help="Of the noise; repeat it for several.  [default: all]",
+            help="Form of the noise; repeat it for several.  [default: all]",
         ),
         click.Option(
             ["--standard-deviation", "standard_deviations"],
@@ -295,7 +296,7 @@ main = Experiment(
             type=click.FloatRange(min=0, min_open=True),
             default=(0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
             show_default=True,
-            help="Of the noise; repeat it for several.",
+            help="Standard deviation of the noise; repeat it for several.",
         ),
         click.Option(
             ["--images"],
@@ -307,14 +308,14 @@ main = Experiment(
             default=0.0,
             show_default=True,
             type=click.FloatRange(0, 1),
-            help="Above which a pixel is the digit's.",
+            help="Pixels brighter than this are the digit's.",
         ),
         click.Option(
             ["--width"],
             default=3,
             show_default=True,
             type=click.IntRange(min=1),
-            help="Of the digit's outline, in pixels.",
+            help="Width of the digit's outline, in pixels.",
         ),
     ),
 ).command()

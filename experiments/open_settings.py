@@ -135,7 +135,7 @@ main = Experiment(
             default=3,
             show_default=True,
             type=click.IntRange(min=1),
-            help="Of networks of each setting.",
+            help="Number of networks of each setting.",
         ),
         click.Option(
             ["--form"], default="signed", show_default=True, type=click.Choice(list(NOISE_FORMS))
@@ -145,7 +145,7 @@ main = Experiment(
             default=1.0,
             show_default=True,
             type=click.FloatRange(min=0, min_open=True),
-            help="Of the noise.",
+            help="Standard deviation of the noise.",
         ),
     ),
 ).command()

@@ -9,9 +9,9 @@
 - ``activity``, with omega = v w, the other reading of Eq. 7, instead of x - c = v w / (w w);
 - ``unweighted``, without m/N.
 
-Written are
+The folder of results has
 
-- ``likeness.csv``, how like Insens each variant is by several measures, of which `MEASURES` tells:
+- ``likeness.csv``, how like Insens each variant is by the measures that `MEASURES` explains:
   mean and standard deviation over the images;
 - ``likeness.png``, the correlations as bars;
 - ``<dataset>.npz``, each image's likeness for all networks, and the maps of some images of the
@@ -329,7 +329,7 @@ main = Experiment(
             default=1,
             show_default=True,
             type=click.IntRange(min=1),
-            help="Of networks of each data set.",
+            help="Number of networks of each data set.",
         ),
         click.Option(
             ["--images"],

@@ -34,7 +34,7 @@ __all__ = ["demo"]
     metavar="N",
     default=0,
     show_default=True,
-    help="Of the initial weights and the order of the digits.",
+    help="The seed of the initial weights and of the order of the digits.",
 )
 @click.option(
     "--epochs",

@@ -108,7 +108,7 @@ class _Batches:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the new initial weights.",
+    help="The seed of the new initial weights.",
 )
 @shared_options(image_options=ImageOptions, result_options=ResultOptions)
 def sanity(

@@ -162,8 +162,8 @@ def randomisation_check(
     if not same_outputs(model, copy.model, x[:1]):
         raise ValueError(
             f"model {model.name!r}: expected a copy with the same weights to give the same, found "
-            "other outputs; a layer of it computes with what is neither a weight nor in its "
-            "get_config"
+            "other outputs; one of its layers computes with something that is neither a weight nor "
+            "in its get_config"
         )
     maps_of = _maps_of(method, copy.model, x, arguments or {}, x_train, neuron)
     original = maps_of()

@@ -35,8 +35,8 @@ def warn_of_scale(inputs: NDArray[Any], frequency: Any, reading: Reading) -> Non
     seen = frequency.largest_input if isinstance(frequency, ActivationFrequency) else None
     if seen and largest > ANOTHER_SCALE * seen:
         _warn(
-            f"x: inputs of up to {largest:.4g}, where the activation frequency is of inputs of up "
-            f"to {seen:.4g}; scale both as in training, such as by x / 255"
+            f"x: inputs of up to {largest:.4g}, where the activation frequency was counted "
+            f"over inputs of up to {seen:.4g}; scale both as in training, such as by x / 255"
         )
     if largest > 1 or (inputs == np.rint(inputs)).all():
         return

@@ -724,19 +724,19 @@ MISTAKES = {
     ),
     "neuron out of range": (
         ["project", "{model}", "{arrays}", "--layer", "dense", "--neuron", "6"],
-        r"--neuron 6: the layer dense is of 6 neurons; expected 0 to 5",
+        r"--neuron 6: the layer dense has 6 neurons; expected 0 to 5",
     ),
     "neuron out of range of a model that says less": (
         ["project", "{folder}/tiny.h5", "{arrays}", "--layer", "dense", "--neuron", "6"],
-        r"--neuron 6: the layer dense is of 6 neurons; expected 0 to 5",
+        r"--neuron 6: the layer dense has 6 neurons; expected 0 to 5",
     ),
     "neuron out of range along an axis": (
         ["project", "{model}", "{arrays}", "--layer", "conv", "--neuron", "0,6,0"],
-        r"--neuron 0,6,0: the layer conv is of 6 x 6 x 3 .* 0 to 107, or 0,0,0 to 5,5,2",
+        r"--neuron 0,6,0: the layer conv has 6 x 6 x 3 .* 0 to 107, or 0,0,0 to 5,5,2",
     ),
     "too few indices": (
         ["project", "{model}", "{arrays}", "--layer", "conv", "--neuron", "0,5"],
-        r"--neuron 0,5: the layer conv is of 6 x 6 x 3 neurons",
+        r"--neuron 0,5: the layer conv has 6 x 6 x 3 neurons",
     ),
     "no neuron": (
         ["project", "{model}", "{arrays}", "--layer", "dense", "--neuron", "x"],
@@ -774,7 +774,7 @@ MISTAKES = {
             *("compare", "{model}", "{arrays}", "--methods", "insens", "--layer", "conv"),
             *("--frequency-from", "{folder}/frequency.npz", "--out", "{folder}/out"),
         ],
-        "is of another network: its layer conv is of 3 neurons, and that of this .* 6 x 6 x 3;",
+        "was counted on another network: its layer conv has 3 neurons, and .* has 6 x 6 x 3;",
     ),
     "a damaged frequency": (
         [

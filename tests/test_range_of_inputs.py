@@ -49,7 +49,7 @@ def test_pictures_to_255_where_the_frequency_is_of_less(call: str, tmp_path: Pat
         frequency + frequency,
         ActivationFrequency.load(tmp_path / "frequency.npz"),
     ):
-        words = r"x: inputs of up to 255, .* frequency is of inputs of up to 1; scale"
+        words = r"x: inputs of up to 255, .* frequency was counted over inputs of up to 1; scale"
         with pytest.warns(RuntimeWarning, match=words):
             CALLS[call](one, PICTURES, known)
         CALLS[call](one, PICTURES / 255, known)

@@ -36,7 +36,7 @@ _SIDE_OF_AN_OVERVIEW = 6000
 _SIDE_OF_A_CELL = 112
 # Heatmaps of a small image are magnified until they are about so many screen pixels high or wide.
 _SIDE_OF_A_HEATMAP = 224
-# A file's name is of 255 bytes at most, in some file systems of 143.
+# A file's name has 255 bytes at most, and 143 in some file systems.
 _BYTES_OF_AN_IMAGE, _BYTES_OF_A_LAYER, _BYTES_OF_WHAT = 50, 70, 110
 
 

@@ -132,8 +132,8 @@ def _check_frequency(frequency: Any, layers: Sequence[HiddenLayer], path: str) -
         shape = frequency.counts[layer.name].shape
         if shape != layer.shape:
             raise CommandError(
-                f"--frequency-from {path} is of another network: its layer {layer.name} is of "
-                f"{shape_text(shape)} neurons, and that of this model of "
+                f"--frequency-from {path} was counted on another network: its layer {layer.name} "
+                f"has {shape_text(shape)} neurons, and that of this model has "
                 f"{shape_text(layer.shape)}; give the training images to count it anew"
             )
 

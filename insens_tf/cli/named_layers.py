@@ -141,7 +141,7 @@ def check_neurons(neurons: Sequence[Any] | None, layer: str, shape: tuple[int, .
             along = "" if len(shape) == 1 else f", or 0{',0' * (len(shape) - 1)} to {largest}"
             text = neuron_text(neuron) if isinstance(neuron, tuple) else neuron
             raise CommandError(
-                f"--neuron {text}: the layer {layer} is of {shape_text(shape)} neurons; expected 0 "
+                f"--neuron {text}: the layer {layer} has {shape_text(shape)} neurons; expected 0 "
                 f"to {count - 1}{along}"
             )
 

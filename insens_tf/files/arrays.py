@@ -131,7 +131,7 @@ def _check_header(file: IO[bytes], size: int, what: str) -> None:
     """Check, before memory is taken, that as much follows a header as it claims."""
     version = np.lib.format.read_magic(file)
     if version not in _READ_HEADER:
-        raise UnusableFileError(f"{what} is of the .npy format {version}; expected numbers")
+        raise UnusableFileError(f"{what} has the .npy format {version}; expected numbers")
     shape, _, dtype = _READ_HEADER[version](file)
     if dtype.hasobject:
         raise UnusableFileError(

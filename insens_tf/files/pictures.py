@@ -48,7 +48,7 @@ def read_picture(path: Path) -> NDArray[Any]:
             # Pillow refuses what is twice as large, and only warns of this.
             if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
                 raise UnusableFileError(
-                    f"image {path} is of {height} x {width} pixels, more than the "
+                    f"image {path} has {height} x {width} pixels, more than the "
                     f"{Image.MAX_IMAGE_PIXELS:,} beyond which Pillow takes a picture for a "
                     "decompression bomb; shrink it first"
                 )
@@ -83,7 +83,7 @@ def _check_depth(image: PillowImage, header: PngHeader | None, path: Path) -> No
 
 def _too_deep(path: Path, found: str) -> UnusableFileError:
     return UnusableFileError(
-        f"image {path} is of {found}, which cannot be read whole; expected grey of up to 16 bits "
+        f"image {path} has {found}, which cannot be read whole; expected grey of up to 16 bits "
         "or RGB of 8 bits a channel, so convert it, or save its pixels as a .npy file"
     )
 
@@ -106,7 +106,7 @@ def _pixels(image: PillowImage, header: PngHeader | None, path: Path) -> NDArray
         is_opaque = not _has_transparent(pixels, header)
     else:
         raise UnusableFileError(
-            f"image {path} is of the colour mode {image.mode}; expected grey or RGB, so convert it "
+            f"image {path} has the colour mode {image.mode}; expected grey or RGB, so convert it "
             "first"
         )
     if not is_opaque:
@@ -118,7 +118,7 @@ def _pixels(image: PillowImage, header: PngHeader | None, path: Path) -> NDArray
 
 
 def _has_transparent(pixels: NDArray[Any], header: PngHeader | None) -> bool:
-    """Tell whether a pixel is of the grey or colour that a PNG file says is transparent."""
+    """Tell whether a pixel has the grey or colour that a PNG file marks as transparent."""
     if header is None or header.transparent is None:
         return False
     # Samples of fewer bits have been brought to 0..255.
@@ -129,11 +129,11 @@ def _has_transparent(pixels: NDArray[Any], header: PngHeader | None) -> bool:
 
 
 def _check_palette(image: PillowImage, path: Path) -> None:
-    """Raise `UnusableFileError` if a pixel is of no colour of the palette."""
+    """Raise `UnusableFileError` if a pixel has a colour that the palette lacks."""
     mode = image.palette.mode if image.palette else "RGB"
     colours = len(image.palette.palette) // len(mode) if image.palette else 0
     largest = int(np.asarray(image.getchannel(0)).max())
     if largest >= colours:
         raise UnusableFileError(
-            f"image {path} is damaged: a pixel is of the colour {largest} of a palette of {colours}"
+            f"image {path} is damaged: a pixel has the colour {largest} of a palette of {colours}"
         )

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from insens_tf.arguments import one_of, whole_number
+from insens_tf.interruption import interrupted_after_a_batch
 
 __all__ = ["HIDDEN_LAYERS", "fit_with_adam", "two_conv"]
 
@@ -140,21 +141,27 @@ def fit_with_adam(
     -------
     dict
         ``loss`` and ``accuracy`` on the training images, one value an epoch.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Between two batches, after Ctrl-C.
     """
     model.compile(
         tf.keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    # The batches are in random order already, and Keras 3 warns where it is asked for another.
-    history: dict[str, list[Any]] = model.fit(
-        batches,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=False,
-        verbose=verbose,
-        callbacks=list(callbacks),
-    ).history
+    with interrupted_after_a_batch() as interruption:
+        # The batches are in random order already, and Keras 3 warns where it is asked for another.
+        history: dict[str, list[Any]] = model.fit(
+            batches,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=False,
+            verbose=verbose,
+            callbacks=[*callbacks, interruption],
+        ).history
     return {name: [float(value) for value in values] for name, values in history.items()}
 
 

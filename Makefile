@@ -26,6 +26,9 @@ INSTALLED := $(VENV)/.installed
 # More workers than this take more memory than they save time.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
+# Those of `make test`; without it all of them run, and what both kinds need is made once.
+TESTS := -m 'not slow'
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-all check format clean
 
@@ -35,8 +38,8 @@ help: ## List the commands
 demo: $(INSTALLED) ## Train 2CONV on the shipped digits and draw their maps
 	$(BIN)/insens-tf demo
 
-test: $(INSTALLED) ## Run the tests that take minutes: all but the slow ones
-	$(PYTEST) -m 'not slow'
+test: $(INSTALLED) ## Run the tests that take minutes: all but the slow ones (TESTS= for all)
+	$(PYTEST) $(TESTS)
 
 test-slow: $(INSTALLED) ## Run the slow tests: further seeds, large networks, processes
 	$(PYTEST) -m slow
@@ -52,8 +55,8 @@ test-all: ## Run all that CI runs, with each Python of MATRIX
 	$(foreach version,$(MATRIX),$(if $(call supported,python$(version)),,\
 		$(error make test-all needs python$(version), and there is none on the PATH; \
 		make test needs one Python only, and make test-all MATRIX=3.12 names others)))
-	$(foreach version,$(MATRIX),$(foreach goal,check test test-slow,\
-		$(MAKE) $(goal) PYTHON=python$(version) &&)) true
+	$(foreach version,$(MATRIX),\
+		$(MAKE) check test TESTS= PYTHON=python$(version) &&) true
 
 format: $(INSTALLED) ## Format the code and repair what ruff can repair
 	$(BIN)/ruff format .

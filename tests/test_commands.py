@@ -105,7 +105,16 @@ def test_ci_runs_everything_with_both_pythons() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert "\nMATRIX ?= 3.11 3.13\n" in makefile
     recipe = makefile.split("\ntest-all:")[1].split("\n\n")[0]
-    assert "foreach version,$(MATRIX),$(foreach goal,check test test-slow," in recipe
+    assert "$(MAKE) check test TESTS= PYTHON=python$(version)" in recipe
+
+
+def test_without_a_selection_all_tests_run(machine: Machine) -> None:
+    machine.add("python3", "3.11")
+    fast, every = (machine.plans("test", *more).stdout for more in ((), ("TESTS=",)))
+    assert (
+        every.splitlines()[-1].strip()
+        == fast.splitlines()[-1].removesuffix("-m 'not slow'").strip()
+    )
 
 
 def test_a_python_of_the_matrix_that_is_missing_is_missed_at_once(machine: Machine) -> None:

@@ -218,6 +218,17 @@ class ReadNetwork:
         self._read_what_changed()
         return self._reading
 
+    def weights_now(self) -> NDArray[Any]:
+        """Return numbers that are others once a weight is another, (weights,).
+
+        Raises
+        ------
+        UnreadableModelError
+            If a weight is NaN or infinite.
+        """
+        self._read_what_changed()
+        return self._finite_weights.check()
+
     def prove(self, inputs: NDArray[Any]) -> None:
         """Raise if the weights are no numbers, or the model is not what it was read as.
 

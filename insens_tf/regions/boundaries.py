@@ -1,0 +1,278 @@
+"""Where a network's state changes: the pieces of gates, the winners of max pooling.
+
+A state is numbers: of a gate, the piece that each neuron lies on; of a max pooling, the element
+that wins each window. Within a linear region of the network they are constant.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insens_tf.graph import Graph
+from insens_tf.hidden_layer import HiddenLayer
+from insens_tf.operations import Gate, MaxPooling, Operation, RatioGate
+from insens_tf.receptive_field import Window
+
+__all__ = ["Boundary", "boundaries_of"]
+
+# Elements of a window that differ by less than this share of the largest are equal but for
+# rounding, and the first of them wins.
+ROUNDING = 1e-14
+
+# Lower than any element, and finite.
+LOWEST = -1e300
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.integer]
+
+
+class Boundary(ABC):
+    """What separates the states of one operation: of its neurons, or of its windows.
+
+    Parameters
+    ----------
+    operation : Operation
+    position : int
+        Its own in the graph.
+    name : str
+        The hidden layer whose neurons are gated, or the layer that pools.
+
+    Attributes
+    ----------
+    kind : {"gate", "max pooling"}
+    name, position
+        As given.
+    operand : int
+        The position of what decides the state.
+    shape : tuple of int
+        Of the neurons or windows.
+    """
+
+    kind: str
+
+    def __init__(self, operation: Operation, position: int, name: str) -> None:
+        self.name = name
+        self.position = position
+        (self.operand,) = operation.operands
+        self.shape = operation.shape
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} of {self.name!r} {self.shape}>"
+
+    @abstractmethod
+    def state(self, values: Floats) -> Integers:
+        """Return the state at values of the operand.
+
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (rows, *operand shape)
+
+        Returns
+        -------
+        numpy.ndarray of int, shape (rows, neurons or windows)
+            Of a neuron 0 for inactive, 1 for active, 2 from the ceiling on; of a window the flat
+            index of the operand's element that wins.
+        """
+
+    @abstractmethod
+    def crossings(
+        self, values: Floats, rates: Floats, below: Floats, above: Floats
+    ) -> tuple[NDArray[np.int64], Floats]:
+        """Return where straight lines cross the boundary.
+
+        Parameters
+        ----------
+        values, rates : numpy.ndarray, shape (rows, *operand shape)
+            The operand's at s = 0, and how they change with s.
+        below, above : numpy.ndarray, shape (rows,)
+            Crossings at below < s < above are asked for.
+
+        Returns
+        -------
+        row : numpy.ndarray of int, shape (crossings,)
+        s : numpy.ndarray, shape (crossings,)
+        """
+
+
+class _GateBoundary(Boundary):
+    kind = "gate"
+
+    def __init__(self, gate: Gate, position: int, name: str) -> None:
+        super().__init__(gate, position, name)
+        self._thresholds = [0.0] if gate.ceiling is None else [0.0, gate.ceiling]
+
+    def state(self, values: Floats) -> Integers:
+        values = values.reshape(len(values), -1)
+        pieces = (values > 0).astype(np.int8)
+        for ceiling in self._thresholds[1:]:
+            pieces += values >= ceiling
+        return pieces
+
+    def crossings(
+        self, values: Floats, rates: Floats, below: Floats, above: Floats
+    ) -> tuple[NDArray[np.int64], Floats]:
+        values, rates = (one.reshape(len(values), -1) for one in (values, rates))
+        rows, found = [], []
+        for threshold in self._thresholds:
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                s = (threshold - values) / rates
+            # Comparisons with NaN, where a value stays on the threshold, are false.
+            row, neuron = np.nonzero((s > below[:, np.newaxis]) & (s < above[:, np.newaxis]))
+            rows.append(row)
+            found.append(s[row, neuron])
+        return np.concatenate(rows), np.concatenate(found)
+
+
+class _PoolingBoundary(Boundary):
+    kind = "max pooling"
+
+    def __init__(self, pooling: MaxPooling, position: int, name: str) -> None:
+        super().__init__(pooling, position, name)
+        self._channels = pooling.shape[-1]
+        self._elements = _windows(pooling)
+
+    def state(self, values: Floats) -> Integers:
+        winners = self._winners(self._by_position(values))
+        positions = self._elements[np.arange(len(self._elements))[:, np.newaxis], winners]
+        flat = positions * self._channels + np.arange(self._channels)
+        return flat.reshape(len(values), -1).astype(np.int32)
+
+    def crossings(
+        self, values: Floats, rates: Floats, below: Floats, above: Floats
+    ) -> tuple[NDArray[np.int64], Floats]:
+        values, rates = self._by_position(values), self._by_position(rates)
+        # What wins at both ends wins all the way; of the few other windows more is to be asked.
+        first, last = (
+            self._winners(values + rates * end[:, np.newaxis, np.newaxis]) for end in (below, above)
+        )
+        row, window, channel = np.nonzero(first != last)
+        elements = self._elements[window]
+        beyond = elements == values.shape[1]
+        places = row[:, np.newaxis], np.where(beyond, 0, elements), channel[:, np.newaxis]
+        heights = np.where(beyond, -np.inf, values[places])
+        slopes = np.where(beyond, 0.0, rates[places])
+        line, s = _overtakings(heights, slopes, below[row], above[row])
+        return row[line], s
+
+    def _by_position(self, values: Floats) -> Floats:
+        return values.reshape(len(values), -1, self._channels)
+
+    def _winners(self, values: Floats) -> Integers:
+        """Return which element of each window wins, (rows, windows, channels)."""
+        highest = np.full((len(values), len(self._elements), self._channels), LOWEST)
+        winners = np.zeros(highest.shape, np.int32)
+        for number, positions in enumerate(self._elements.T):
+            beyond = positions == values.shape[1]
+            heights = values.take(np.where(beyond, 0, positions), axis=1)
+            heights[:, beyond] = -np.inf
+            higher = heights > highest + ROUNDING * np.abs(highest)
+            winners[higher] = number
+            np.copyto(highest, heights, where=higher)
+        return winners
+
+
+def _overtakings(
+    heights: Floats, slopes: Floats, below: Floats, above: Floats
+) -> tuple[NDArray[np.int64], Floats]:
+    """Return where the highest of some straight lines is overtaken by another of them.
+
+    Parameters
+    ----------
+    heights, slopes : numpy.ndarray, shape (windows, elements)
+        Of the lines at s = 0; -infinity and 0 where there is none.
+    below, above : numpy.ndarray, shape (windows,)
+        It is asked for below < s < above.
+
+    Returns
+    -------
+    window : numpy.ndarray of int, shape (overtakings,)
+    s : numpy.ndarray, shape (overtakings,)
+    """
+    span = (above - below)[:, np.newaxis]
+    at = heights + slopes * below[:, np.newaxis]
+    highest = at.max(axis=1, keepdims=True)
+    steepest = np.abs(slopes).max(axis=1, keepdims=True)
+    rounding = ROUNDING * (np.abs(highest) + steepest * span)
+    # Of those that are level there, the steepest leads at once.
+    leader = np.where(at >= highest - rounding, slopes, -np.inf).argmax(axis=1)
+    place = below.copy()
+    found_windows, found_places = [np.zeros(0, np.int64)], [np.zeros(0)]
+    left = np.arange(len(heights))
+    while len(left):
+        leading = left, leader[left]
+        steeper = slopes[left] - slopes[leading][:, np.newaxis]
+        lead = heights[leading][:, np.newaxis] - heights[left]
+        s = np.full(lead.shape, np.inf)
+        np.divide(lead, steeper, out=s, where=steeper * span[left] > rounding[left])
+        s = np.maximum(s, place[left, np.newaxis])
+        place[left] = nearest = s.min(axis=1)
+        leader[left] = np.where(s == nearest[:, np.newaxis], slopes[left], -np.inf).argmax(axis=1)
+        left = left[nearest < above[left]]
+        inside = left[place[left] > below[left]]
+        found_windows.append(inside)
+        found_places.append(place[inside])
+    return np.concatenate(found_windows), np.concatenate(found_places)
+
+
+def _windows(pooling: MaxPooling) -> NDArray[np.int64]:
+    """Return the operand's position that each element of each window is at.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (windows, elements)
+        Windows and elements in row-major order; elements beyond the edge have the number of
+        positions, one more than the last.
+    """
+    lengths = pooling.operand_shape[:-1]
+    positions = np.zeros((1, 1), np.int64)
+    inside = np.ones((1, 1), np.bool_)
+    axes = zip(pooling.window, pooling.strides, lengths, pooling.shape[:-1])
+    for size, stride, length, outputs in axes:
+        window = Window.of(size, stride, pooling.padding, length)
+        first = np.arange(outputs) * window.stride - window.padding
+        along = first[:, np.newaxis] + np.arange(size)
+        shape = len(positions) * outputs, -1
+        within = (along >= 0) & (along < length)
+        positions = positions[:, np.newaxis, :, np.newaxis] * length + along[:, np.newaxis]
+        positions = positions.reshape(shape)
+        inside = (inside[:, np.newaxis, :, np.newaxis] & within[:, np.newaxis]).reshape(shape)
+    return np.where(inside, positions, math.prod(lengths))
+
+
+def boundaries_of(
+    graph: Graph, positions: Sequence[int], layers: Sequence[HiddenLayer]
+) -> list[Boundary]:
+    """Return the boundaries on the way to some positions of a graph, in its order.
+
+    Parameters
+    ----------
+    graph : Graph
+    positions : sequence of int
+    layers : sequence of HiddenLayer
+        The hidden layers, which gates are named after.
+
+    Raises
+    ------
+    ValueError
+        If a gate is smooth, so that there are no regions.
+    """
+    names = {layer.position: layer.name for layer in layers}
+    found: list[Boundary] = []
+    for position in graph.ancestors(positions):
+        operation = graph.operations[position]
+        if isinstance(operation, RatioGate):
+            raise ValueError(
+                f"layer {operation.name!r}: expected piecewise linear activations, which cut the "
+                "input space into regions, came a smooth one read with smooth_activations="
+                "'ratio'; such a network has no regions"
+            )
+        if isinstance(operation, Gate):
+            found.append(_GateBoundary(operation, position, names[operation.operands[0]]))
+        elif isinstance(operation, MaxPooling):
+            found.append(_PoolingBoundary(operation, position, operation.name))
+    return found

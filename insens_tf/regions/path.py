@@ -1,0 +1,364 @@
+"""The straight line between two inputs: where the state changes on it, and exact integrals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from insens_tf import memory
+from insens_tf.argument_types import LayerLike, Neurons
+from insens_tf.arguments import one_of
+from insens_tf.execution import Compiled
+from insens_tf.progress import progress_of_inputs
+from insens_tf.projections import chosen_neurons
+from insens_tf.read_network import ReadNetwork
+from insens_tf.regions.boundaries import boundaries_of
+from insens_tf.regions.float64_graph import in_float64
+from insens_tf.regions.line import Line
+from insens_tf.regions.line_gradients import LineGradients
+
+__all__ = ["Crossings", "Path"]
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """What switches along a path: m neurons of gates and windows of max poolings, in order.
+
+    Attributes
+    ----------
+    t : numpy.ndarray of float64, shape (m,)
+        Where on the path, in (0, 1).
+    layer : numpy.ndarray of str, shape (m,)
+        The hidden layer of the neuron, or the layer that pools.
+    kind : numpy.ndarray of str, shape (m,)
+        "gate" or "max pooling".
+    index : numpy.ndarray of int, shape (m,)
+        The flat index of the neuron, or of the window in the pooling's output.
+    before, after : numpy.ndarray of int, shape (m,)
+        The state on either side: of a neuron 0 for inactive, 1 for active, 2 from a ceiling on; of
+        a window the flat index, in the pooling's operand, of the winner.
+    """
+
+    t: NDArray[np.float64]
+    layer: NDArray[np.str_]
+    kind: NDArray[np.str_]
+    index: NDArray[np.int64]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __repr__(self) -> str:
+        return f"Crossings({len(self)} at {len(np.unique(self.t))} places)"
+
+
+class Path:
+    """The straight line a + t (b - a), 0 <= t <= 1, through the linear regions of a network.
+
+    Comes from :meth:`insens_tf.SwitchedNetwork.path`. All is computed in float64, whatever the
+    network's dtype, without sampling and without bisection.
+
+    Attributes
+    ----------
+    start, end : numpy.ndarray of float64, shape (*input_shape)
+        a and b.
+    breakpoints : numpy.ndarray of float64, shape (k,)
+        The places t in (0, 1), in order, at which the state of the network changes: between two of
+        them all that it computes is affine in t. Changes less than 1e-12 apart are at one place.
+    crossings : Crossings
+        What switches there.
+    """
+
+    def __init__(
+        self,
+        network: ReadNetwork,
+        start: NDArray[np.float64],
+        end: NDArray[np.float64],
+        *,
+        progress: bool,
+    ) -> None:
+        self.start = start
+        self.end = end
+        self._network = network
+        self._graph = in_float64(network.reading.graph)
+        self._memory_budget = network.memory_budget
+        self._compiled: dict[tuple[int, ...], Compiled] = {}
+        self._outputs = [one.position for one in network.outputs]
+        self._boundaries = boundaries_of(self._graph, self._outputs, network.layers)
+        self._weights = network.weights_now()
+        self._find_crossings(progress)
+
+    def _check_unchanged(self) -> None:
+        if not np.array_equal(self._weights, self._network.weights_now()):
+            raise RuntimeError(
+                "the network's weights are not those that this path was computed with; compute it "
+                "anew: network.path(path.start, path.end)"
+            )
+
+    def _find_crossings(self, progress: bool) -> None:
+        line = Line(self._graph, self._boundaries, self._memory_budget)
+        found = [_no_changes()]
+        last: dict[int, NDArray[np.integer]] = {}
+        with progress_of_inputs("regions on the line", 1, progress) as advance:
+            for parts in line.parts(self.start, self.end):
+                for which, boundary in enumerate(self._boundaries):
+                    state = parts.states[boundary.position]
+                    before = last.get(which, state[:1])
+                    states = np.concatenate([before, state])
+                    found.append(_changes(which, states, parts.start))
+                    last[which] = state[-1:]
+                advance(float(parts.end[-1] - parts.start[0]))
+        t, which, index, before, after = (np.concatenate(column) for column in zip(*found))
+        order = np.lexsort((index, which, t))
+        self._which = which[order]
+        names, kinds = (
+            np.array([getattr(one, label) for one in self._boundaries], np.str_)[self._which]
+            for label in ("name", "kind")
+        )
+        self.crossings = Crossings(
+            t[order], names, kinds, index[order], before[order], after[order]
+        )
+        self.breakpoints = np.unique(t)
+
+    def __repr__(self) -> str:
+        return (
+            f"Path({len(self.breakpoints)} breakpoints, {len(self.crossings)} crossings between "
+            f"inputs {float(np.linalg.norm(self.end - self.start)):.4g} apart)"
+        )
+
+    def activity(self, t: ArrayLike, layer: LayerLike) -> NDArray[np.float64]:
+        """Return v of a layer at places of the path.
+
+        Parameters
+        ----------
+        t : float, or array of shape (k,)
+            In 0..1.
+        layer : str, int, HiddenLayer or Keras layer
+            A hidden layer or an output layer.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (*layer shape), or (k, *layer shape) for an array
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, or t is not within 0..1.
+        RuntimeError
+            If the weights have changed since the path was computed.
+        """
+        chosen = self._network.layer(layer)
+        places = np.asarray(t, np.float64)
+        if places.ndim > 1 or not ((places >= 0) & (places <= 1)).all():
+            raise ValueError(
+                f"t={t!r}: expected a place on the path in 0..1, or an array (k,) of such"
+            )
+        self._check_unchanged()
+        (values,) = self._values(np.atleast_1d(places), [chosen.position])
+        return values if places.ndim else values[0]
+
+    def state_changes(self, by: str = "layer", *, effective: bool = False) -> dict[str, int]:
+        """Return how often the state changes along the path.
+
+        Parameters
+        ----------
+        by : {"layer", "kind"}
+            Counted for each hidden layer and pooling, or for gates and poolings.
+        effective : bool
+            Count only what is effective.
+
+        Returns
+        -------
+        dict of str to int
+            In the network's order, those without a change included.
+        """
+        one_of("by", by, ("layer", "kind"))
+        labels = [one.name if by == "layer" else one.kind for one in self._boundaries]
+        which = self._which[self.effective] if effective else self._which
+        counts = np.bincount(which, minlength=len(labels))
+        changes: dict[str, int] = {}
+        for label, count in zip(labels, counts):
+            changes[label] = changes.get(label, 0) + int(count)
+        return changes
+
+    @cached_property
+    def effective(self) -> NDArray[np.bool_]:
+        """Which crossings change the switched weights of an output there, shape (m,).
+
+        A crossing is effective if, with the state held as it is on one side of it, some output
+        depends on the neuron (or on the window) that switches. That of a neuron which loses its
+        max pooling is not.
+        """
+        self._check_unchanged()
+        gradients = LineGradients(self._graph, self._outputs, self._boundaries)
+        random = np.random.default_rng(0)
+        # An output that a neuron reaches makes the sum of random multiples depend on it, too.
+        seeds = {
+            one: random.normal(size=(1, *self._graph.operations[one].shape))
+            for one in self._outputs
+        }
+        place = np.searchsorted(self.breakpoints, self.crossings.t)
+        effective = np.zeros(len(self.crossings), np.bool_)
+        of_boundary = {one.position: which for which, one in enumerate(self._boundaries)}
+        for parts in self._slices(gradients, overlap=1):
+
+            def see(
+                position: int, seen: Any, group: NDArray[np.int64], parts: slice = parts
+            ) -> None:
+                last = min(parts.stop, len(self._middles)) - 1
+                among = (place >= parts.start) & (place < last)
+                chosen = np.flatnonzero(among & (self._which == of_boundary[position]))
+                flat = seen.reshape(len(seen), -1)
+                for side in (0, 1):
+                    rows = group[place[chosen] - parts.start + side]
+                    effective[chosen] |= flat[rows, self.crossings.index[chosen]] != 0
+
+            self._add(gradients, {}, seeds, parts, see)
+        return effective
+
+    def integrated_gradients(
+        self,
+        layer: LayerLike | None = None,
+        neurons: Neurons = None,
+        *,
+        progress: bool = True,
+    ) -> NDArray[np.float64]:
+        """Return integrated gradients of neurons from a to b: exact, without steps.
+
+        The integral of a neuron's switched weights along the path, times b - a; its sum over the
+        input is v(b) - v(a) unless an activation jumps.
+
+        Parameters
+        ----------
+        layer : str, int, HiddenLayer or Keras layer, optional
+            A hidden layer or an output layer. None: the output.
+        neurons : int, tuple of int, sequence of int or of tuples, optional
+            Flat indices or multi-indices. None: the strongest at b.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (k, *input_shape)
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer or neuron.
+        RuntimeError
+            If the weights have changed since the path was computed.
+
+        References
+        ----------
+        M. Sundararajan, A. Taly, Q. Yan: Axiomatic Attribution for Deep Networks, ICML 2017; exact
+        as M. Sotoudeh, A. V. Thakur: Computing Linear Restrictions of Neural Networks, NeurIPS
+        2019.
+        """
+        found = self._network.output if layer is None else self._network.layer(layer)
+        self._check_unchanged()
+        if neurons is None:
+            (strength,) = self._values(np.ones(1), [found.position])
+            chosen = np.array([int(strength.argmax())])
+        else:
+            chosen = chosen_neurons(found, neurons)
+        gradients = LineGradients(self._graph, [found.position], self._boundaries)
+        results = np.empty((len(chosen), *self.start.shape))
+        with progress_of_inputs("integrated gradients", len(chosen), progress) as advance:
+            for result, neuron in zip(results, chosen):
+                seed = np.zeros(found.neurons)
+                seed[neuron] = 1
+                seeds = {found.position: seed.reshape(1, *found.shape)}
+                sums: dict[int, NDArray[np.float64]] = {}
+                for parts in self._slices(gradients):
+                    self._add(gradients, sums, seeds, parts)
+                    advance((parts.stop - parts.start) / len(self._middles))
+                result[...] = gradients.at_the_input(sums) * (self.end - self.start)
+        return results
+
+    @cached_property
+    def _bounds(self) -> NDArray[np.float64]:
+        return np.concatenate([[0.0], self.breakpoints, [1.0]])
+
+    @cached_property
+    def _middles(self) -> NDArray[np.float64]:
+        return (self._bounds[1:] + self._bounds[:-1]) / 2
+
+    def _slices(self, gradients: LineGradients, overlap: int = 0) -> list[slice]:
+        each = 2 * memory.gradient(self._graph, gradients.decisive or [0])
+        size = max(1 + overlap, int(self._memory_budget / each))
+        count = len(self._middles)
+        starts = range(0, max(1, count - overlap), size - overlap)
+        return [slice(start, min(start + size, count)) for start in starts]
+
+    def _add(
+        self,
+        gradients: LineGradients,
+        sums: dict[int, NDArray[np.float64]],
+        seeds: dict[int, NDArray[np.float64]],
+        parts: slice,
+        see: Callable[..., None] = lambda *_: None,
+    ) -> None:
+        positions = gradients.decisive
+        values = dict(zip(positions, self._values(self._middles[parts], positions)))
+        gradients.add(sums, seeds, values, np.diff(self._bounds)[parts], see)
+
+    def _values(
+        self, t: NDArray[np.float64], positions: Sequence[int]
+    ) -> list[NDArray[np.float64]]:
+        """Evaluate positions of the graph at places of the path, (len(t), *shape) each."""
+        if not positions:
+            return []
+        places = t.reshape(-1, *(1,) * self.start.ndim)
+        return self._evaluated(tuple(positions))(self.start + places * (self.end - self.start))
+
+    def _evaluated(self, positions: tuple[int, ...]) -> Compiled:
+        if positions not in self._compiled:
+            image = tf.TensorSpec((None, *self.start.shape), tf.float64)
+            self._compiled[positions] = Compiled(
+                lambda x: self._graph.values(x, positions), [image]
+            )
+        return self._compiled[positions]
+
+
+# Where it is on the line, which boundary, which of its neurons or windows, the states around it.
+_Changes = tuple[
+    NDArray[np.float64],
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.int64],
+]
+
+
+def _no_changes() -> _Changes:
+    return (np.zeros(0), *(np.zeros(0, np.int64) for _ in range(4)))  # type: ignore[return-value]
+
+
+def _changes(which: int, states: NDArray[np.integer], start: NDArray[np.float64]) -> _Changes:
+    """Return where a boundary's state changes from one part of a line to the next.
+
+    Parameters
+    ----------
+    which : int
+        Of the boundary.
+    states : numpy.ndarray of int, shape (1 + parts, neurons or windows)
+        Before the first part, and of each.
+    start : numpy.ndarray, shape (parts,)
+        Where each part begins.
+    """
+    part, index = np.nonzero(states[1:] != states[:-1])
+    before, after = states[part, index], states[part + 1, index]
+    return (
+        start[part],
+        np.full(len(part), which),
+        index,
+        before.astype(np.int64),
+        after.astype(np.int64),
+    )

@@ -9,7 +9,7 @@ them and the whole graph is one affine map.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -36,27 +36,48 @@ class Graph:
         self.input_shape = self.operations[0].shape
         self._fields: tuple[ReceptiveField, ...] = ()
 
-    def ancestors(self, positions: Iterable[int]) -> list[int]:
-        """Return the positions that those of `positions` are computed from, with them, in order."""
+    def ancestors(self, positions: Iterable[int], known: Container[int] = ()) -> list[int]:
+        """Return the positions that those of `positions` are computed from, with them, in order.
+
+        Not further down than to those that are `known`.
+        """
         needed = set(positions)
         for position in range(len(self.operations) - 1, -1, -1):
-            if position in needed:
+            if position in needed and position not in known:
                 needed.update(self.operations[position].operands)
         return sorted(needed)
 
+    def linear_ends(self, position: int) -> list[int]:
+        """Return up to where the way from the input to `position` is linear, on each branch.
+
+        The values there are affine in the input whatever it is, and `position` is computed from
+        them alone.
+        """
+        linear = {0}
+        for one in self.ancestors([position])[1:]:
+            operation = self.operations[one]
+            if not operation.has_state and linear.issuperset(operation.operands):
+                linear.add(one)
+        return [one for one in self.ancestors([position], linear) if one in linear]
+
     def values(self, x: tf.Tensor, positions: Sequence[int]) -> list[tf.Tensor]:
         """Evaluate the operations at `positions` on x, (batch, *input_shape)."""
-        values = {0: x}
-        ancestors = self.ancestors(positions)
-        last_use = {operand: one for one in ancestors for operand in self.operations[one].operands}
-        for position in ancestors:
-            if position:
-                operation = self.operations[position]
-                values[position] = operation(*(values[operand] for operand in operation.operands))
-                # In eager mode what is held here is in memory.
-                for operand in set(operation.operands) - set(positions):
-                    if last_use[operand] == position:
-                        del values[operand]
+        return self.values_from({0: x}, positions)
+
+    def values_from(
+        self, known: Mapping[int, tf.Tensor], positions: Sequence[int]
+    ) -> list[tf.Tensor]:
+        """Evaluate the operations at `positions` from the values at others, (batch, *shape)."""
+        values = dict(known)
+        computed = [one for one in self.ancestors(positions, known) if one not in known]
+        last_use = {operand: one for one in computed for operand in self.operations[one].operands}
+        for position in computed:
+            operation = self.operations[position]
+            values[position] = operation(*(values[operand] for operand in operation.operands))
+            # In eager mode what is held here is in memory.
+            for operand in set(operation.operands) - set(positions):
+                if last_use[operand] == position:
+                    del values[operand]
         return [values[position] for position in positions]
 
     def pushed(self, x: tf.Tensor, changes: tf.Tensor, positions: Sequence[int]) -> list[tf.Tensor]:
@@ -99,10 +120,33 @@ class Graph:
         -------
         tf.Tensor, shape (batch, *input_shape)
         """
+        (result,) = self.pulled_back({0: x}, [position], [numbers])
+        return result
+
+    def pulled_back(
+        self, known: Mapping[int, tf.Tensor], positions: Sequence[int], numbers: Sequence[tf.Tensor]
+    ) -> list[tf.Tensor]:
+        """Return vector-Jacobian products at values of the graph, the state held.
+
+        Parameters
+        ----------
+        known : mapping of int to tf.Tensor, shape (batch, *shape of the operation) each
+            The values from which those at `positions` are computed.
+        positions : sequence of int
+        numbers : sequence of tf.Tensor, shape (batch, *shape of the operation) each
+            What is taken back from each of `positions`.
+
+        Returns
+        -------
+        list of tf.Tensor, of the shapes of the `known` values
+        """
+        sources = list(known.values())
         with tf.GradientTape() as tape:
-            tape.watch(x)
-            (value,) = self.values(x, [position])
-        return tape.gradient(value, x, numbers, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            tape.watch(sources)
+            values = self.values_from(known, positions)
+        return tape.gradient(
+            values, sources, numbers, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
 
     def switched_weights(
         self, x: tf.Tensor, position: int, neurons: tf.Tensor

@@ -13,7 +13,6 @@ from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.noise_draws import Noise
-from insens_tf.relevance.sweep import gradient
 
 __all__ = ["AveragedGradient", "IntegratedGradients", "SmoothGrad"]
 
@@ -30,7 +29,7 @@ class AveragedGradient(ABC):
         In bytes.
     count : int
         How many points there are for an input.
-    postprocess : callable
+    postprocess : callable, optional
         What is done with each gradient before the mean.
     """
 
@@ -40,7 +39,7 @@ class AveragedGradient(ABC):
         position: int,
         memory_budget: int,
         count: int,
-        postprocess: Callable[[tf.Tensor], tf.Tensor],
+        postprocess: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> None:
         self._graph = graph
         self._position = position
@@ -49,6 +48,8 @@ class AveragedGradient(ABC):
         of_a_point = memory.gradient(graph, [position])
         self._points_at_a_time = at_a_time(graph, [position], memory_budget, of_a_point)
         layer = graph.operations[position]
+        # What is done with each gradient is done at the input.
+        self._ends = [0] if postprocess else graph.linear_ends(position)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         points = tf.TensorSpec((None, None, *graph.input_shape), graph.dtype)
         choice = tf.TensorSpec((None, layer.size), graph.dtype)
@@ -110,11 +111,22 @@ class AveragedGradient(ABC):
         return choice
 
     def _summed(self, points: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
-        count = tf.shape(points)[1]
-        flat = tf.reshape(points, (-1, *self._graph.input_shape))
-        repeated = tf.repeat(choice, count, axis=0)
-        found = self._postprocess(gradient(self._graph, self._position, flat, repeated))
-        return tf.reduce_sum(tf.reshape(found, tf.shape(points)), axis=1)
+        graph, ends, shape = self._graph, self._ends, tf.shape(points)[:2]
+        numbers = tf.reshape(
+            tf.repeat(choice, shape[1], axis=0), (-1, *graph.operations[self._position].shape)
+        )
+        values = graph.values(tf.reshape(points, (-1, *graph.input_shape)), ends)
+        gradients = graph.pulled_back(dict(zip(ends, values)), [self._position], [numbers])
+        if self._postprocess is not None:
+            gradients = [self._postprocess(one) for one in gradients]
+        sums = [
+            tf.reduce_sum(tf.reshape(one, (*tf.unstack(shape), *one.shape[1:])), 1)
+            for one in gradients
+        ]
+        # What is linear takes the sum back, not each: most often the first convolution, whose
+        # gradient costs more than any other.
+        (result,) = graph.pulled_back({0: points[:, 0]}, ends, sums)
+        return result
 
 
 class IntegratedGradients(AveragedGradient):
@@ -138,7 +150,7 @@ class IntegratedGradients(AveragedGradient):
         memory_budget: int,
         steps: int,
         reference: np.ndarray,
-        postprocess: Callable[[tf.Tensor], tf.Tensor],
+        postprocess: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> None:
         super().__init__(graph, position, memory_budget, steps, postprocess)
         self._reference = reference
@@ -176,7 +188,7 @@ class SmoothGrad(AveragedGradient):
         memory_budget: int,
         samples: int,
         noise: Noise,
-        postprocess: Callable[[tf.Tensor], tf.Tensor],
+        postprocess: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> None:
         super().__init__(graph, position, memory_budget, samples, postprocess)
         self._noise = noise

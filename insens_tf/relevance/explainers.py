@@ -24,8 +24,8 @@ __all__ = ["EXPLAINERS", "Target", "explainer"]
 Explainer = Callable[..., np.ndarray]
 """From inputs, neurons, mode and what to tell of progress to maps of the inputs' shape."""
 
-POSTPROCESSES: dict[str | None, Callable[[Any], Any]] = {
-    None: lambda gradients: gradients,
+POSTPROCESSES: dict[str | None, Callable[[Any], Any] | None] = {
+    None: None,
     "abs": abs,
     "square": lambda gradients: gradients * gradients,
 }
@@ -109,7 +109,8 @@ def _gradient(target: Target, *, postprocess: str | None = None) -> Explainer:
     gradients = target.gradients()
 
     def explain(x: np.ndarray, neurons: Any, mode: str, advance: Any) -> np.ndarray:
-        return of_gradient(gradients(x, neurons, mode))
+        maps = gradients(x, neurons, mode)
+        return maps if of_gradient is None else of_gradient(maps)
 
     return explain
 
@@ -119,7 +120,7 @@ def _input_times_gradient(target: Target, *, postprocess: str | None = None) -> 
     return lambda x, *explained: x * gradients(x, *explained)
 
 
-def _postprocess(name: Any) -> Callable[[Any], Any]:
+def _postprocess(name: Any) -> Callable[[Any], Any] | None:
     if name not in POSTPROCESSES:
         raise ValueError(f"postprocess={name!r}: expected None, 'abs' or 'square'")
     return POSTPROCESSES[name]

@@ -14,7 +14,10 @@ from insens_tf.execution import Compiled
 from insens_tf.graph import Graph, summed
 from insens_tf.relevance.composites import Composite, Place
 
-__all__ = ["GradientSweep", "RelevanceSweep", "Sweep", "gradient"]
+__all__ = ["GradientSweep", "RelevanceSweep", "Sweep"]
+
+Choose = Callable[[tf.Tensor], tf.Tensor]
+"""From the activity of neurons, (batch, *shape), to what each of them is multiplied by."""
 
 # How many times what a gradient holds the passes of a rule hold.
 HELD_BY_RULES = 4
@@ -31,8 +34,8 @@ class Sweep:
     memory_budget : int
         In bytes.
     back : callable
-        From a batch of inputs and the neurons' choice, (batch, neurons), 1 where a neuron is
-        explained and 0 elsewhere, to maps.
+        From a batch of inputs, and what says from the neurons' activity, (batch, *shape), which of
+        them are explained, 1 there and 0 elsewhere, to maps.
     held : float
         How many times what a gradient holds it holds.
     """
@@ -42,18 +45,18 @@ class Sweep:
         graph: Graph,
         position: int,
         memory_budget: int,
-        back: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        back: Callable[[tf.Tensor, Choose], tf.Tensor],
         held: float = 1.0,
     ) -> None:
-        self._graph = graph
-        self._position = position
-        self._back = back
         of_an_input = held * memory.gradient(graph, [position])
         self.rows_at_a_time = at_a_time(graph, [position], memory_budget, of_an_input)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
-        self._of_strongest = Compiled(self._explain_strongest, [image])
-        self._of_chosen = Compiled(self._explain_chosen, [image, tf.TensorSpec((None,), tf.int64)])
-        self._of_all = Compiled(self._explain_all, [image])
+        self._of_strongest = Compiled(lambda x: back(x, _strongest), [image])
+        self._of_chosen = Compiled(
+            lambda x, neurons: back(x, partial(_chosen, neurons)),
+            [image, tf.TensorSpec((None,), tf.int64)],
+        )
+        self._of_all = Compiled(lambda x: back(x, tf.ones_like), [image])
 
     def __call__(self, x: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
         """Return maps, (n, *input_shape).
@@ -75,30 +78,12 @@ class Sweep:
                 maps[rows] = self._of_chosen(x[rows], neurons[rows])
         return maps
 
-    def _activity(self, x: tf.Tensor) -> tf.Tensor:
-        (value,) = self._graph.values(x, [self._position])
-        return tf.reshape(value, (-1, self._graph.operations[self._position].size))
-
-    def _explain_strongest(self, x: tf.Tensor) -> tf.Tensor:
-        activity = self._activity(x)
-        # As in iNNvestigate, several that are equally strong share what one would have.
-        strongest = tf.equal(activity, tf.reduce_max(activity, axis=1, keepdims=True))
-        choice = tf.cast(strongest, x.dtype)
-        return self._back(x, choice / tf.reduce_sum(choice, axis=1, keepdims=True))
-
-    def _explain_chosen(self, x: tf.Tensor, neurons: tf.Tensor) -> tf.Tensor:
-        size = self._graph.operations[self._position].size
-        return self._back(x, tf.one_hot(neurons, size, dtype=x.dtype))
-
-    def _explain_all(self, x: tf.Tensor) -> tf.Tensor:
-        return self._back(x, tf.ones_like(self._activity(x)))
-
 
 class GradientSweep(Sweep):
     """The gradient of the chosen neurons' sum."""
 
     def __init__(self, graph: Graph, position: int, memory_budget: int) -> None:
-        super().__init__(graph, position, memory_budget, partial(gradient, graph, position))
+        super().__init__(graph, position, memory_budget, partial(_gradient, graph, position))
 
 
 class RelevanceSweep(Sweep):
@@ -111,35 +96,38 @@ class RelevanceSweep(Sweep):
         super().__init__(graph, position, memory_budget, back, HELD_BY_RULES)
 
 
-def gradient(graph: Graph, position: int, x: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
-    """Return the gradient at the input of the chosen neurons' sum.
+def _strongest(activity: tf.Tensor) -> tf.Tensor:
+    """Choose the strongest neuron; as in iNNvestigate, several share what one would have."""
+    axes = range(1, len(activity.shape))
+    most = tf.reduce_max(activity, axis=tuple(axes), keepdims=True)
+    choice = tf.cast(tf.equal(activity, most), activity.dtype)
+    return choice / tf.reduce_sum(choice, axis=tuple(axes), keepdims=True)
 
-    Parameters
-    ----------
-    graph : Graph
-    position : int
-        The neurons' layer.
-    x : tf.Tensor, shape (batch, *input_shape)
-    choice : tf.Tensor, shape (batch, neurons)
-        What each neuron's gradient is multiplied by.
 
-    Returns
-    -------
-    tf.Tensor, shape (batch, *input_shape)
-    """
-    choice = tf.reshape(choice, (-1, *graph.operations[position].shape))
-    return graph.combined_weights(x, choice, position)
+def _chosen(neurons: tf.Tensor, activity: tf.Tensor) -> tf.Tensor:
+    shape = activity.shape[1:]
+    choice = tf.one_hot(neurons, shape.num_elements(), dtype=activity.dtype)
+    return tf.reshape(choice, (-1, *shape))
+
+
+def _gradient(graph: Graph, position: int, x: tf.Tensor, choose: Choose) -> tf.Tensor:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        (value,) = graph.values(x, [position])
+    return tape.gradient(
+        value, x, choose(value), unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
 
 
 def _relevance(
-    graph: Graph, position: int, composite: Composite, x: tf.Tensor, choice: tf.Tensor
+    graph: Graph, position: int, composite: Composite, x: tf.Tensor, choose: Choose
 ) -> tf.Tensor:
     ancestors = graph.ancestors([position])
     values = dict(zip(ancestors, graph.values(x, ancestors)))
     start = values[position]
+    choice = choose(start)
     if composite.starts_with_positive:
         start = tf.nn.relu(start)
-    choice = tf.reshape(choice, (-1, *graph.operations[position].shape))
     relevances: dict[int, list[tf.Tensor]] = {position: [start * choice]}
     for ancestor in reversed(ancestors):
         if ancestor and ancestor in relevances:

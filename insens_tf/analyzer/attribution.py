@@ -151,18 +151,17 @@ class AttributionAnalyzer(NeuronAnalyzer):
         is_integral = isinstance(explain, IntegratedGradients)
         if not self.method.startswith("deep_taylor") and not is_integral:
             return
-        activity = self.network.activity(x, self.layer).reshape(len(x), -1)
         flat = maps.reshape(len(maps), -1)
-        rows = np.arange(len(x))
-        strongest = activity.argmax(axis=1) if neurons is None else neurons
         if not is_integral:
-            explained = activity[rows, strongest]
-            warn_of_empty_maps(self.method, flat, explained, stack_level=3)
+            # Only then is the network evaluated once more.
+            if not flat.any(axis=1).all():
+                activity = self.network.activity(x, self.layer).reshape(len(x), -1)
+                strongest = activity.argmax(axis=1) if neurons is None else neurons
+                explained = activity[np.arange(len(x)), strongest]
+                warn_of_empty_maps(self.method, flat, explained, stack_level=3)
         elif self._arguments.get("postprocess") is None:
-            change = activity - explain.activity_at_reference()
-            is_all = self._neuron_selection_mode == "all"
-            explained = change.sum(axis=1) if is_all else change[rows, strongest]
-            warn_of_gaps(self.method, flat, explained, stack_level=3)
+            changes = explain.changes(x, neurons, self._neuron_selection_mode)
+            warn_of_gaps(self.method, flat, changes, stack_level=3)
 
     def _get_state(self) -> dict[str, Any]:
         state = super()._get_state()

@@ -13,8 +13,12 @@ from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.noise_draws import Noise
+from insens_tf.relevance.pooling_first import pooling_first
 
 __all__ = ["AveragedGradient", "IntegratedGradients", "SmoothGrad"]
+
+# Fewer at a time wait for the weights of dense layers.
+POINTS = 256
 
 
 class AveragedGradient(ABC):
@@ -41,19 +45,24 @@ class AveragedGradient(ABC):
         count: int,
         postprocess: Callable[[tf.Tensor], tf.Tensor] | None,
     ) -> None:
+        graph = pooling_first(graph, position)
         self._graph = graph
         self._position = position
         self._postprocess = postprocess
         self.count = count
         of_a_point = memory.gradient(graph, [position])
-        self._points_at_a_time = at_a_time(graph, [position], memory_budget, of_a_point)
+        self._points_at_a_time = at_a_time(
+            graph, [position], memory_budget, of_a_point, at_least=POINTS
+        )
         layer = graph.operations[position]
         # What is done with each gradient is done at the input.
         self._ends = [0] if postprocess else graph.linear_ends(position)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         points = tf.TensorSpec((None, None, *graph.input_shape), graph.dtype)
         choice = tf.TensorSpec((None, layer.size), graph.dtype)
-        self._activity = Compiled(lambda x: graph.values(x, [position]), [image])
+        self._activity = Compiled(
+            lambda x: tf.reshape(graph.values(x, [position])[0], (-1, layer.size)), [image]
+        )
         self._sum = Compiled(self._summed, [points, choice])
 
     @abstractmethod
@@ -92,23 +101,26 @@ class AveragedGradient(ABC):
             Called with the number of inputs' worth of work done since.
         """
         sums = np.zeros(x.shape, x.dtype)
+        choices = self._choices(self.activity(x), neurons, mode)
         for rows in slices(len(x), max(1, self._points_at_a_time // self.count)):
-            choice = self._choice(x[rows], None if neurons is None else neurons[rows], mode)
             for columns in slices(self.count, self._points_at_a_time):
-                sums[rows] += self._sum(self.points(x, rows, columns), choice)
+                sums[rows] += self._sum(self.points(x, rows, columns), choices[rows])
                 advance((rows.stop - rows.start) * (columns.stop - columns.start) / self.count)
         return self.weighted(x, sums / np.asarray(self.count, x.dtype))
 
-    def _choice(self, x: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
-        size = self._graph.operations[self._position].size
+    def activity(self, x: np.ndarray) -> np.ndarray:
+        """Return the neurons' activity, (n, neurons)."""
+        parts = [self._activity(x[rows]) for rows in slices(len(x), self._points_at_a_time)]
+        return np.concatenate(parts)
+
+    def _choices(self, activity: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
+        """Return what each neuron's gradient is multiplied by, (n, neurons)."""
         if mode == "all":
-            return np.ones((len(x), size), x.dtype)
-        if neurons is None:
-            (activity,) = self._activity(x)
-            neurons = np.asarray(activity).reshape(len(x), -1).argmax(axis=1)
-        choice = np.zeros((len(x), size), x.dtype)
-        choice[np.arange(len(x)), neurons] = 1
-        return choice
+            return np.ones_like(activity)
+        choices = np.zeros_like(activity)
+        chosen = activity.argmax(axis=1) if neurons is None else neurons
+        choices[np.arange(len(choices)), chosen] = 1
+        return choices
 
     def _summed(self, points: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
         graph, ends, shape = self._graph, self._ends, tf.shape(points)[:2]
@@ -164,10 +176,11 @@ class IntegratedGradients(AveragedGradient):
     def weighted(self, x: np.ndarray, mean: np.ndarray) -> np.ndarray:
         return mean * (x - self._reference)
 
-    def activity_at_reference(self) -> np.ndarray:
-        """Return the neurons' activity for the reference, (1, neurons)."""
-        (activity,) = self._activity(self._reference)
-        return np.asarray(activity).reshape(1, -1)
+    def changes(self, x: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
+        """Return what the maps should add up to, (n,): arguments as for the maps themselves."""
+        *activity, at_reference = self.activity(np.concatenate([x, self._reference]))
+        choices = self._choices(np.asarray(activity), neurons, mode)
+        return (choices * (activity - at_reference)).sum(axis=1)
 
 
 class SmoothGrad(AveragedGradient):

@@ -15,6 +15,7 @@ from insens_tf.errors import UnreadableModelError
 from insens_tf.graph import Graph
 from insens_tf.operations import (
     Add,
+    Affine,
     AveragePooling,
     BatchNormalization,
     ChannelScaling,
@@ -114,10 +115,13 @@ class Composite:
 
 def by_gradient(place: Place, values: Sequence[tf.Tensor], relevance: tf.Tensor) -> Relevances:
     """Send it back as a gradient."""
+    operation = place.operation
     values = [tf.identity(value) for value in values]
     with tf.GradientTape() as tape:
         tape.watch(values)
-        result = place.operation(*values)
+        # The gradient of adding a bias asks for the sum's shape, and so for the sum once more.
+        affine = isinstance(operation, Affine)
+        result = operation.linear(*values) if affine else operation(*values)
     return tape.gradient(
         result, values, relevance, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )

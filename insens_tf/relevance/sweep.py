@@ -13,6 +13,7 @@ from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph, summed
 from insens_tf.relevance.composites import Composite, Place
+from insens_tf.relevance.pooling_first import pooling_first
 
 __all__ = ["GradientSweep", "RelevanceSweep", "Sweep"]
 
@@ -83,6 +84,7 @@ class GradientSweep(Sweep):
     """The gradient of the chosen neurons' sum."""
 
     def __init__(self, graph: Graph, position: int, memory_budget: int) -> None:
+        graph = pooling_first(graph, position)
         super().__init__(graph, position, memory_budget, partial(_gradient, graph, position))
 
 

@@ -183,7 +183,11 @@ def build(name: str, plain: bool = False) -> keras.Model:
     The plain form has ReLU and softmax only as an argument or an Activation, no inner models and an
     output of one axis. Weights and biases are a function of the name alone.
     """
-    model = MODELS[name](plain)
+    return with_fixed_weights(name, MODELS[name](plain))
+
+
+def with_fixed_weights(name: str, model: keras.Model) -> keras.Model:
+    """Give a model weights and biases that are a function of a name alone, and return it."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     weights = []
     for variable in model.weights:

@@ -3,8 +3,9 @@
     python -m tests.innvestigate_maps
 
 writes `tests/data/innvestigate_maps.npz` on Python 3.10 or 3.11: every deterministic method of the
-networks of `tests.baselines_cases`, whose weights and inputs are a function of their names, in the
-mode "index", and what made it. A network is anew for each method, as iNNvestigate's state leaks.
+networks of `tests.attribution_networks`, whose weights and inputs are a function of their names, in
+the mode "index", and what made it. A network is anew for each method, as iNNvestigate's state
+leaks.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.baselines_cases import ARGUMENTS, DETERMINISTIC, MODELS, SELECTIONS, build, images
+from tests.attribution_networks import NETWORKS, build
+from tests.baselines_cases import ARGUMENTS, DETERMINISTIC, SELECTIONS, images
 
 __all__ = ["FILE", "REFUSED"]
 
@@ -33,7 +35,7 @@ def main() -> None:
     from insens_tf.baselines import create_baseline
 
     maps: dict[str, np.ndarray] = {}
-    for network in MODELS:
+    for network in NETWORKS:
         for method in DETERMINISTIC:
             model = build(network)
             arguments = {"neuron_selection_mode": "index", **ARGUMENTS.get(method, {})}

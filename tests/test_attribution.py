@@ -19,7 +19,16 @@ from insens_tf.innvestigate_contract import NotAnalyzeableModelException
 from insens_tf.method_table import BASELINES
 from insens_tf.noise_draws import Noise
 from insens_tf.relevance import EXPLAINERS, RULES, Part, Rule, Term
-from tests.baselines_cases import ARGUMENTS, DETERMINISTIC, FAST, MODELS, SELECTIONS, build, images
+from tests.attribution_networks import NETWORKS, build
+from tests.baselines_cases import (
+    ARGUMENTS,
+    DETERMINISTIC,
+    FAST,
+    MODELS,
+    ONE_OF_EACH_KIND,
+    SELECTIONS,
+    images,
+)
 from tests.conftest import needs_innvestigate
 from tests.innvestigate_maps import FILE, REFUSED
 from tests.oracle import Oracle
@@ -49,10 +58,20 @@ def test_every_method_is_there() -> None:
     assert set(EXPLAINERS) == set(BASELINES)
 
 
-CASES = [(name, method) for name in MODELS for method in DETERMINISTIC]
+CASES = [(name, method) for name in NETWORKS for method in DETERMINISTIC]
 
 
-@pytest.mark.parametrize(("name", "method"), CASES)
+def is_fast(name: str, method: str) -> bool:
+    """Tell whether a map of the file is held against ours in the fast tests."""
+    if name in MODELS:
+        return name == "two_conv" or method in ONE_OF_EACH_KIND
+    return method in ("gradient", "lrp.alpha_2_beta_1")
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [pytest.param(*case, marks=() if is_fast(*case) else pytest.mark.slow) for case in CASES],
+)
 def test_the_maps_of_the_file(name: str, method: str) -> None:
     """On every Keras: the file is of iNNvestigate itself, on the same weights and inputs."""
     with np.load(FILE) as file:

@@ -1,14 +1,23 @@
 """iNNvestigate's methods on our graph against its own, timed in pairs in one run.
 
     python -m benchmarks.attribution --out attribution.json
+    python -m benchmarks.attribution --memory
+    python -m benchmarks.attribution --growth 100
 
 Of 2CONV with random weights on inputs of MNIST's and CIFAR-10's size, 8 and 100 at a time. Where
-iNNvestigate cannot be imported there is nothing to hold against.
+iNNvestigate cannot be imported there is nothing to hold against. Memory is the most that is
+resident beyond what model and inputs take, each case in a process of its own; growth is what is
+resident more after a number of analyzers than after ten, all used once and dropped.
 """
 
 from __future__ import annotations
 
+import gc
+import json
+import subprocess
+import sys
 import warnings
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +26,15 @@ from tabulate import tabulate
 
 import insens_tf
 from benchmarks.random_networks import images
-from benchmarks.timing import Run, compared, environment, timed
+from benchmarks.timing import (
+    Run,
+    compared,
+    environment,
+    extra_memory,
+    give_freed_memory_back,
+    resident_memory,
+    timed,
+)
 from experiments.tables import write_json
 from insens_tf.two_conv import two_conv
 
@@ -53,11 +70,61 @@ def _analyzed(method: str, model: Any, x: Any, source: str) -> Run:
     return lambda: analyzer.analyze(x, progress=False)
 
 
+def _memory(data_set: str, method: str, count: int, source: str) -> int:
+    """Return the bytes that an analyzer takes at its peak, in this process."""
+    model = two_conv(SHAPES[data_set], 10, seed=0)
+    x = images(SHAPES[data_set], count)
+    model.predict(x[:1], verbose=0)
+    return extra_memory(lambda: _analyzed(method, model, x, source)()) or 0
+
+
+def _elsewhere(*case: Any) -> int:
+    """Return what `_memory` does in a process of its own."""
+    program = (
+        "import json, sys, warnings; warnings.simplefilter('ignore', UserWarning); "
+        "from benchmarks.attribution import _memory; print(_memory(*json.loads(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", program, json.dumps(case)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _growth(method: str, analyzers: int) -> int:
+    """Return how many bytes more are resident after so many analyzers than after ten."""
+    model = two_conv(SHAPES["MNIST"], 10, seed=0)
+    x = images(SHAPES["MNIST"], 1)
+
+    def resident_after(count: int) -> int:
+        for _ in range(count):
+            _analyzed(method, model, x, "native")()
+        gc.collect()
+        give_freed_memory_back()
+        return resident_memory()
+
+    before = resident_after(10)
+    return resident_after(analyzers) - before
+
+
 @click.command()
+@click.option("--memory", is_flag=True, help="Measure memory instead of time.")
+@click.option("--growth", type=click.IntRange(min=1), help="Create and drop as many analyzers.")
 @click.option("--rounds", default=7, show_default=True, type=click.IntRange(min=1))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path))
-def main(rounds: int, out: Path | None) -> None:
+def main(memory: bool, growth: int | None, rounds: int, out: Path | None) -> None:
     """Time native methods against iNNvestigate's, and print their ratios."""
+    if growth is not None:
+        for method in ("gradient", "deep_taylor"):
+            more = _growth(method, growth) / 2**20
+            click.echo(f"{method}: {more:.1f} MiB more after {growth} analyzers than after 10")
+        return
+    if memory:
+        headers = ("data", "method", "inputs", "native MiB", "iNNvestigate MiB")
+        cases = [(*case, count) for case in product(SHAPES, METHODS) for count in COUNTS]
+        found = [
+            (*case, *(_elsewhere(*case, source) / 2**20 for source in ("native", "innvestigate")))
+            for case in cases
+        ]
+        click.echo(tabulate(found, headers, floatfmt=".0f"))
+        return
     rows = [
         _compared(data_set, method, count, rounds)
         for data_set in SHAPES

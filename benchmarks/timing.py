@@ -28,6 +28,7 @@ __all__ = [
     "compared",
     "environment",
     "extra_memory",
+    "give_freed_memory_back",
     "resident_memory",
     "timed",
     "together",
@@ -114,7 +115,7 @@ def extra_memory(run: Run) -> int | None:
     """
     reset = Path("/proc/self/clear_refs")
     gc.collect()
-    _give_freed_memory_back()
+    give_freed_memory_back()
     try:
         reset.write_text("5")
         before = resident_memory()
@@ -132,7 +133,8 @@ def resident_memory(field: str = "VmRSS") -> int:
     return 1024 * int(line.split()[1])
 
 
-def _give_freed_memory_back() -> None:
+def give_freed_memory_back() -> None:
+    """Return to the system what the process keeps of memory that it freed."""
     # What was freed is otherwise used again, and not seen as extra. Only glibc keeps it like this.
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
         ctypes.CDLL(None).malloc_trim(0)

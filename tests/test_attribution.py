@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ from tensorflow import keras
 import insens_tf
 from insens_tf import create_analyzer
 from insens_tf.analyzer import AttributionAnalyzer, SwitchedAnalyzer
+from insens_tf.execution import Compiled
 from insens_tf.innvestigate_contract import NotAnalyzeableModelException
 from insens_tf.method_table import BASELINES
+from insens_tf.network import SwitchedNetwork
 from insens_tf.noise_draws import Noise
 from insens_tf.relevance import EXPLAINERS, RULES, Part, Rule, Term
 from tests.attribution_networks import NETWORKS, build
@@ -34,6 +38,9 @@ from tests.innvestigate_maps import FILE, REFUSED
 from tests.oracle import Oracle
 
 pytestmark = pytest.mark.filterwarnings("ignore:'(deep_taylor|integrated_gradients)")
+
+# What a compiled function holds of TensorFlow.
+FuncGraph = type(tf.function(lambda: 0).get_concrete_function().graph)
 
 TOLERANCE = 2e-6
 """Of the largest value of iNNvestigate's map."""
@@ -329,6 +336,29 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.analyze(x), analyzer.analyze(x))
     assert "'deep_taylor.bounded'" in repr(loaded)
     assert "native" in repr(loaded)
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(100, marks=pytest.mark.slow)])
+def test_analyzers_that_are_dropped_leave_nothing(count: int) -> None:
+    model = build("dense")
+    x = images("dense", model)
+
+    def live() -> int:
+        gc.collect()
+        kinds = (AttributionAnalyzer, SwitchedNetwork, Compiled, FuncGraph)
+        return sum(isinstance(one, kinds) for one in gc.get_objects())
+
+    def used(number: int) -> weakref.ref:
+        method = ("gradient", "integrated_gradients", "lrp.epsilon", "deep_taylor")[number % 4]
+        analyzer = native(method, model)
+        analyzer.analyze(x)
+        return weakref.ref(analyzer)
+
+    used(0)
+    before = live()
+    dropped = [used(number) for number in range(count)]
+    assert live() == before
+    assert all(one() is None for one in dropped)
 
 
 def test_later_weights_are_seen() -> None:

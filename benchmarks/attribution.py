@@ -117,13 +117,13 @@ def main(memory: bool, growth: int | None, rounds: int, out: Path | None) -> Non
             click.echo(f"{method}: {more:.1f} MiB more after {growth} analyzers than after 10")
         return
     if memory:
-        headers = ("data", "method", "inputs", "native MiB", "iNNvestigate MiB")
         cases = [(*case, count) for case in product(SHAPES, METHODS) for count in COUNTS]
         found = [
             (*case, *(_elsewhere(*case, source) / 2**20 for source in ("native", "innvestigate")))
             for case in cases
         ]
-        click.echo(tabulate(found, headers, floatfmt=".0f"))
+        columns = ("data", "method", "inputs", "native MiB", "iNNvestigate MiB")
+        click.echo(tabulate(found, columns, floatfmt=".0f"))
         return
     rows = [
         _compared(data_set, method, count, rounds)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from insens_tf.innvestigate_contract import NotAnalyzeableModelException
 
-__all__ = ["InnvestigateMissingError", "NoHiddenLayerError", "UnreadableModelError"]
+__all__ = [
+    "InnvestigateMissingError",
+    "NoHiddenLayerError",
+    "UnknownArgumentError",
+    "UnreadableModelError",
+]
 
 
 class UnreadableModelError(NotAnalyzeableModelException):
@@ -16,6 +21,14 @@ class UnreadableModelError(NotAnalyzeableModelException):
 
 class NoHiddenLayerError(NotAnalyzeableModelException):
     """The model can be read, and has no hidden layer whose neurons could be inactive."""
+
+
+class UnknownArgumentError(TypeError, ValueError):
+    """A method was given an argument that it does not take.
+
+    A TypeError as for any Python function, iNNvestigate's analyzers among them, and a ValueError as
+    is whatever else is wrong with a method's arguments.
+    """
 
 
 class InnvestigateMissingError(ImportError):

@@ -25,12 +25,14 @@ class Noise:
     Raises
     ------
     ValueError
-        If the scale is not a number of at least 0.
+        If the scale is not a number of at least 0, or the seed no whole one.
     """
 
     def __init__(self, scale: float, seed: int | None, argument: str = "noise_scale") -> None:
         if not (isinstance(scale, (int, float, np.number)) and 0 <= scale < math.inf):
             raise ValueError(f"{argument}: expected a number that is 0 or more, got {scale!r}.")
+        if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise ValueError(f"seed: expected None or a whole number of at least 0, got {seed!r}.")
         self.scale = float(scale)
         self.seed = seed
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ class Case(NamedTuple):
 
 def _cases() -> Iterator[tuple[str, Case]]:
     for name in NETWORKS:
-        yield name, Case(lambda name=name: build(name), images(name, build(name)))
+        yield name, Case(partial(build, name), images(name, build(name)))
     data = load_data(Path(), SHIPPED_SAMPLE)
     trained = two_conv((28, 28, 1), 10, seed=0)
     trained.compile("adam", "sparse_categorical_crossentropy")

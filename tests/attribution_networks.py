@@ -5,6 +5,8 @@ Nothing here imports insens_tf; `build` and `images` are those of `tests.baselin
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tensorflow import keras
 
 from tests import baselines_cases
@@ -88,7 +90,7 @@ def no_bias(_: bool = False) -> keras.Model:
     )
 
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[[bool], keras.Model]] = {
     **baselines_cases.MODELS,
     **{
         kind.__name__: kind

@@ -191,14 +191,15 @@ def flat_rule(x: np.ndarray, w: np.ndarray, b: np.ndarray, r: np.ndarray) -> np.
     return shared_out(np.ones_like(w), np.full(w.shape[1], float(len(w))), r)
 
 
-def alpha_beta_rule(alpha: float, beta: float, biases: bool) -> Callable[..., np.ndarray]:
+def alpha_beta_rule(alpha: float, beta: float, biases: Any) -> Callable[..., np.ndarray]:
     def back(x: np.ndarray, w: np.ndarray, b: np.ndarray, r: np.ndarray) -> np.ndarray:
         parts = x[:, np.newaxis] * w
         result = np.zeros(len(x))
         for share, keep in ((alpha, np.maximum), (-beta, np.minimum)):
             kept = keep(parts, 0)
             # As iNNvestigate has it, either of the two sums holds all of the bias.
-            total = kept.sum(axis=0) + (b if biases else 0)
+            bias = keep(b, 0) if biases == "split" else (b if biases else 0)
+            total = kept.sum(axis=0) + bias
             if share:
                 result += share * shared_out(kept, total, r)
         return result
@@ -213,6 +214,7 @@ ORACLES: dict[str, tuple[dict[str, Any], Callable[..., np.ndarray]]] = {
     "lrp.flat": ({}, flat_rule),
     "lrp.alpha_1_beta_0_IB": ({}, alpha_beta_rule(1, 0, False)),
     "lrp.alpha_2_beta_1": ({}, alpha_beta_rule(2, 1, True)),
+    "lrp.alpha_beta": ({"alpha": 3, "bias": "split"}, alpha_beta_rule(3, 2, "split")),
     "lrp.alpha_2_beta_1_IB": ({}, alpha_beta_rule(2, 1, False)),
 }
 
@@ -230,6 +232,47 @@ def test_rules_are_those_of_explicit_matrices(method: str, seed: int) -> None:
     maps = analyzer.analyze(x, neurons)
     expected = [of_matrices(*case, back) for case in zip(x, [weights] * 4, neurons, strict=True)]
     np.testing.assert_allclose(maps, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_deep_taylor_as_published_takes_w_square_at_the_input() -> None:
+    model, weights = dense_layers(1)
+    x = np.random.default_rng(11).normal(size=(4, 4))
+    neurons = np.asarray(model(x)).argmax(axis=1)
+    analyzer = create_analyzer("deep_taylor", model, source="native", input_layer_rule="WSquare")
+
+    def back(x: np.ndarray, w: np.ndarray, b: np.ndarray, r: np.ndarray) -> np.ndarray:
+        r = np.maximum(r, 0)
+        is_first = w is weights[0][0]
+        return w_square_rule(x, w, b, r) if is_first else alpha_beta_rule(1, 0, False)(x, w, b, r)
+
+    expected = [of_matrices(*case, back) for case in zip(x, [weights] * 4, neurons, strict=True)]
+    assert np.any(expected)
+    np.testing.assert_allclose(analyzer.analyze(x), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_batch_normalization_by_a_rule_can_be_what_it_is() -> None:
+    """iNNvestigate's scaling is another; exactly, it is that of a depthwise convolution."""
+    model = build("batch_normalization")
+    x = images("batch_normalization", model)
+    normalization = model.layers[1]
+    scale, shift, mean, variance = normalization.get_weights()
+    factor = scale / np.sqrt(variance + normalization.epsilon)
+    other = keras.Sequential(
+        [
+            keras.Input(model.input_shape[1:]),
+            keras.layers.Conv2D(5, 3, use_bias=False),
+            keras.layers.DepthwiseConv2D(1),
+            keras.layers.Activation("relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(4),
+        ]
+    )
+    kernel, *_ = model.get_weights()
+    scaling = [factor.reshape(1, 1, -1, 1), shift - mean * factor]
+    other.set_weights([kernel, *scaling, *model.get_weights()[-2:]])
+    for method in ("lrp.z", "lrp.alpha_2_beta_1"):
+        exact = native(method, model, bn_layer_fuse_mode="exact").analyze(x)
+        assert_equal_maps(exact, native(method, other).analyze(x))
 
 
 @pytest.mark.parametrize("method", ["lrp.z", "lrp.alpha_1_beta_0_IB", "deep_taylor", "lrp.flat"])
@@ -394,6 +437,9 @@ def test_a_rule_of_ones_own() -> None:
         ("gradient", {"source": "elsewhere"}, ValueError, "source='elsewhere'.*native"),
         ("insens", {"source": "native"}, ValueError, "expected None for 'insens'"),
         ("gradient", {"steps": 3}, TypeError, "'gradient' does not take steps=3.*postprocess"),
+        ("lrp.epsilon", {"epsilom": 3}, ValueError, "does not take epsilom=3.*did you mean"),
+        ("gradient", {"layer": "dens"}, ValueError, "layer"),
+        ("gradient", {"neuron_selection_mode": "max"}, ValueError, "expected one of 'max_activa"),
         ("gradient", {"postprocess": "root"}, ValueError, "None, 'abs' or 'square'"),
         ("integrated_gradients", {"steps": 0}, ValueError, "steps=0.*at least 1"),
         ("integrated_gradients", {"reference_inputs": [1, 2]}, ValueError, "broadcasts to"),
@@ -405,6 +451,15 @@ def test_a_rule_of_ones_own() -> None:
         ("lrp.epsilon", {"epsilon": 0}, ValueError, "epsilon=0.*above 0"),
         ("lrp.alpha_beta", {"alpha": 2, "beta": 3}, ValueError, "alpha - beta = 1"),
         ("lrp.alpha_beta", {}, ValueError, "at least one"),
+        ("lrp.epsilon", {"epsilon": "small"}, ValueError, "epsilon='small': expected a finite"),
+        ("lrp.alpha_beta", {"alpha": np.nan}, ValueError, "alpha=nan: expected a finite"),
+        ("lrp.alpha_beta", {"alpha": 2, "bias": "half"}, ValueError, "bias='half'.*'split'"),
+        ("lrp.z", {"bn_layer_fuse_mode": "none"}, ValueError, "one_linear"),
+        ("lrp.z", {"input_layer_rule": (1.0, -1.0)}, ValueError, "low to be below high"),
+        ("deep_taylor", {"input_layer_rule": "WSquared"}, ValueError, "expected a Rule"),
+        ("deep_taylor.bounded", {"low": 0, "high": np.inf}, ValueError, "high=inf"),
+        ("random", {"seed": -1}, ValueError, "seed"),
+        ("integrated_gradients", {"steps": "exact"}, ValueError, "steps='exact'.*exact paths"),
         ("deep_taylor.bounded", {"low": 1, "high": 0}, ValueError, "low to be below high"),
         ("deep_taylor.bounded", {}, ValueError, "low=None"),
         (

@@ -58,8 +58,8 @@ class AttributionAnalyzer(NeuronAnalyzer):
         for one of its layers.
     ValueError
         If the method is unknown, or an argument is out of range.
-    TypeError
-        If the method has no such argument.
+    UnknownArgumentError
+        A ValueError and a TypeError, if the method has no such argument.
     """
 
     def __init__(

@@ -36,6 +36,8 @@ from insens_tf.operations import (
 from insens_tf.relevance.rules import IN_PLACE_OF_ZERO, Rule, steadied, without_zeros
 
 __all__ = [
+    "CONVOLUTIONS",
+    "FUSE_MODES",
     "Composite",
     "Place",
     "by_rule",
@@ -48,6 +50,9 @@ __all__ = [
 ]
 
 CONVOLUTIONS = (Convolution, DepthwiseConvolution, LocallyConnected, TransposedConvolution)
+
+FUSE_MODES = ("one_linear", "two_linear", "exact")
+"""What a rule takes batch normalisation for: see `by_rule_of_scaling`."""
 
 Relevances = Sequence[tf.Tensor]
 
@@ -120,8 +125,8 @@ def by_gradient(place: Place, values: Sequence[tf.Tensor], relevance: tf.Tensor)
     with tf.GradientTape() as tape:
         tape.watch(values)
         # The gradient of adding a bias asks for the sum's shape, and so for the sum once more.
-        affine = isinstance(operation, Affine)
-        result = operation.linear(*values) if affine else operation(*values)
+        of_values = operation.linear if isinstance(operation, Affine) else operation
+        result = of_values(*values)
     return tape.gradient(
         result, values, relevance, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
@@ -170,7 +175,7 @@ def by_statistics(place: Place, values: Sequence[tf.Tensor], relevance: tf.Tenso
     return [value * (result - shift) * relevance / steadied(divisor, IN_PLACE_OF_ZERO)]
 
 
-def by_rule_of_scaling(rule: Rule, *, in_two: bool = False) -> Step:
+def by_rule_of_scaling(rule: Rule, fuse_mode: str = "one_linear") -> Step:
     """Return the step of batch normalisation as a scaling of channels, by a rule.
 
     iNNvestigate's scaling is not the published one: it divides by sqrt(variance**2 + epsilon), and
@@ -179,14 +184,15 @@ def by_rule_of_scaling(rule: Rule, *, in_two: bool = False) -> Step:
     Parameters
     ----------
     rule : Rule
-    in_two : bool
-        Whether normalisation and what follows it are a scaling each.
+    fuse_mode : {"one_linear", "two_linear", "exact"}
+        iNNvestigate's scaling as one, or normalisation and what follows it as a scaling each; or
+        the scaling that batch normalisation is.
     """
 
     def step(place: Place, values: Sequence[tf.Tensor], relevance: tf.Tensor) -> Relevances:
         (value,) = values
         operation = place.operation
-        if not isinstance(operation, BatchNormalization):
+        if not isinstance(operation, BatchNormalization) or fuse_mode == "exact":
             return [rule(operation, value, relevance)]
         variance = tf.convert_to_tensor(operation.variance)
         deviation = tf.sqrt(tf.square(variance) + tf.constant(operation.epsilon, variance.dtype))
@@ -194,7 +200,7 @@ def by_rule_of_scaling(rule: Rule, *, in_two: bool = False) -> Step:
         scale = ones if operation.scale is None else tf.convert_to_tensor(operation.scale)
         shift = 0 * ones if operation.shift is None else tf.convert_to_tensor(operation.shift)
         mean = -tf.convert_to_tensor(operation.mean) / deviation
-        if not in_two:
+        if fuse_mode == "one_linear":
             return [rule(_scaling(operation, scale / deviation, mean + shift), value, relevance)]
         first = _scaling(operation, 1 / deviation, mean)
         second = _scaling(operation, scale, shift)

@@ -12,9 +12,11 @@ its maps are what others compare with; where they differ from the published ones
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import tensorflow as tf
@@ -172,6 +174,12 @@ def steadied(values: tf.Tensor, epsilon: float) -> tf.Tensor:
     return tf.where(values >= 0, values + steady, values - steady)
 
 
+def _number(argument: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"{argument}={value!r}: expected a finite number")
+    return float(value)
+
+
 def epsilon_rule(epsilon: float, bias: bool = True) -> Rule:
     """Return LRP-epsilon: relevance in proportion to x w, over z and a little more of its sign.
 
@@ -180,41 +188,52 @@ def epsilon_rule(epsilon: float, bias: bool = True) -> Rule:
     ValueError
         If epsilon is not above 0.
     """
-    if not epsilon > 0:
+    if not _number("epsilon", epsilon) > 0:
         raise ValueError(f"epsilon={epsilon!r}: expected a number above 0, such as 1e-7")
 
     divisor = partial(steadied, epsilon=epsilon)
     return Rule("Epsilon", (Part((Term(bias=bias),), divisor=divisor),))
 
 
-def alpha_beta(alpha: float | None = None, beta: float | None = None, bias: bool = True) -> Rule:
+def alpha_beta(
+    alpha: float | None = None, beta: float | None = None, bias: bool | str = True
+) -> Rule:
     """Return LRP-alpha-beta: alpha times the positive parts less beta times the negative ones.
 
     Parameters
     ----------
     alpha, beta : float, optional
         At least 1 and at least 0, with alpha - beta = 1, so that either gives the other.
-    bias : bool
-        Whether biases take part, the positive ones with the positive parts.
+    bias : bool or "split"
+        Whether biases take part: True, as iNNvestigate has it, the whole of them in the positive
+        and in the negative sum; "split", as published, what is positive of them in the one and what
+        is negative in the other.
 
     Raises
     ------
     ValueError
         If neither is given, or they do not fit.
     """
+    if not (isinstance(bias, bool) or bias == "split"):
+        raise ValueError(f"bias={bias!r}: expected True, False or 'split'")
     if alpha is None and beta is None:
         raise ValueError("alpha=None, beta=None: expected at least one of them, such as alpha=2")
-    alpha = beta + 1 if alpha is None and beta is not None else alpha
-    beta = alpha - 1 if beta is None and alpha is not None else beta
-    if not (alpha >= 1 and beta >= 0 and alpha - beta == 1):  # type: ignore[operator]
+    alpha = _number("beta", beta) + 1 if alpha is None else _number("alpha", alpha)
+    beta = alpha - 1 if beta is None else _number("beta", beta)
+    if not (alpha >= 1 and beta >= 0 and alpha - beta == 1):
         raise ValueError(
             f"alpha={alpha!r}, beta={beta!r}: expected alpha of at least 1 and beta of at least 0 "
             "with alpha - beta = 1, such as 2 and 1"
         )
-    exciting = Part((Term(_positive, _positive, bias), Term(_negative, _negative, bias)), alpha)  # type: ignore[arg-type]
+    # A term's bias goes its kernel's way: its positive part with the one, its negative with the
+    # other.
+    first, second = bool(bias), bias is True
+    exciting = Part((Term(_positive, _positive, first), Term(_negative, _negative, second)), alpha)
     if not beta:
         return Rule("AlphaBeta", (replace(exciting, weight=1.0),))
-    inhibiting = Part((Term(_positive, _negative, bias), Term(_negative, _positive, bias)), -beta)
+    inhibiting = Part(
+        (Term(_positive, _negative, first), Term(_negative, _positive, second)), -beta
+    )
     return Rule("AlphaBeta", (exciting, inhibiting))
 
 
@@ -226,7 +245,7 @@ def bounded(low: float, high: float) -> Rule:
     ValueError
         If low is not below high.
     """
-    if not low < high:
+    if not _number("low", low) < _number("high", high):
         raise ValueError(f"low={low!r}, high={high!r}: expected low to be below high")
     terms = (
         Term(),

@@ -117,20 +117,21 @@ def main(memory: bool, growth: int | None, rounds: int, out: Path | None) -> Non
             click.echo(f"{method}: {more:.1f} MiB more after {growth} analyzers than after 10")
         return
     if memory:
-        cases = [(*case, count) for case in product(SHAPES, METHODS) for count in COUNTS]
-        found = [
-            (*case, *(_elsewhere(*case, source) / 2**20 for source in ("native", "innvestigate")))
-            for case in cases
-        ]
+        found = []
+        for data_set, method, count in product(SHAPES, METHODS, COUNTS):
+            both = (
+                _elsewhere(data_set, method, count, source) / 2**20
+                for source in ("native", "innvestigate")
+            )
+            found.append((data_set, method, count, *both))
+            click.echo(found[-1], err=True)
         columns = ("data", "method", "inputs", "native MiB", "iNNvestigate MiB")
         click.echo(tabulate(found, columns, floatfmt=".0f"))
         return
-    rows = [
-        _compared(data_set, method, count, rounds)
-        for data_set in SHAPES
-        for method in METHODS
-        for count in COUNTS
-    ]
+    rows = []
+    for data_set, method, count in product(SHAPES, METHODS, COUNTS):
+        rows.append(_compared(data_set, method, count, rounds))
+        click.echo(f"{data_set}, {method}, {count}: {rows[-1]['ratio']:.2f}", err=True)
     table = [
         (
             row["data_set"],

@@ -313,6 +313,27 @@ def test_integrated_gradients_add_up_to_the_change() -> None:
     np.testing.assert_allclose(maps.sum(axis=1), change, rtol=2e-3)
 
 
+@pytest.mark.parametrize("postprocess", [None, "abs", "square"])
+@pytest.mark.parametrize("name", ["branches", "overlapping_pooling"])
+def test_integrated_gradients_are_a_mean_of_gradients(name: str, postprocess: str | None) -> None:
+    model = build(name)
+    x = images(name, model)
+    arguments = {"postprocess": postprocess, "neuron_selection_mode": "index"}
+    integrated = create_analyzer(
+        "integrated_gradients",
+        model,
+        source="native",
+        steps=5,
+        reference_inputs=0.25,
+        memory_budget=2**20,
+        **arguments,
+    )
+    gradient = native("gradient", model, **arguments)
+    points = [0.25 + (x - 0.25) * np.float32(step / 5) for step in range(5)]
+    mean = np.mean([gradient.analyze(point, [2, 0, 3]) for point in points], axis=0)
+    assert_equal_maps(integrated.analyze(x, [2, 0, 3]), mean * (x - 0.25))
+
+
 def test_smoothgrad_is_the_mean_of_gradients_at_noisy_inputs() -> None:
     model, _ = dense_layers(8)
     x = np.random.default_rng(9).normal(size=(2, 4))

@@ -107,9 +107,12 @@ def _growth(method: str, analyzers: int) -> int:
 @click.command()
 @click.option("--memory", is_flag=True, help="Measure memory instead of time.")
 @click.option("--growth", type=click.IntRange(min=1), help="Create and drop as many analyzers.")
+@click.option("--inputs", "counts", multiple=True, type=int, default=COUNTS, show_default=True)
 @click.option("--rounds", default=7, show_default=True, type=click.IntRange(min=1))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path))
-def main(memory: bool, growth: int | None, rounds: int, out: Path | None) -> None:
+def main(
+    memory: bool, growth: int | None, counts: tuple[int, ...], rounds: int, out: Path | None
+) -> None:
     """Time native methods against iNNvestigate's, and print their ratios."""
     if growth is not None:
         for method in ("gradient", "deep_taylor"):
@@ -118,7 +121,7 @@ def main(memory: bool, growth: int | None, rounds: int, out: Path | None) -> Non
         return
     if memory:
         found = []
-        for data_set, method, count in product(SHAPES, METHODS, COUNTS):
+        for data_set, method, count in product(SHAPES, METHODS, counts):
             both = (
                 _elsewhere(data_set, method, count, source) / 2**20
                 for source in ("native", "innvestigate")
@@ -129,7 +132,7 @@ def main(memory: bool, growth: int | None, rounds: int, out: Path | None) -> Non
         click.echo(tabulate(found, columns, floatfmt=".0f"))
         return
     rows = []
-    for data_set, method, count in product(SHAPES, METHODS, COUNTS):
+    for data_set, method, count in product(SHAPES, METHODS, counts):
         rows.append(_compared(data_set, method, count, rounds))
         click.echo(f"{data_set}, {method}, {count}: {rows[-1]['ratio']:.2f}", err=True)
     table = [

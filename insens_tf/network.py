@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -18,7 +17,6 @@ from insens_tf.batches import BATCH_SIZE
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
 from insens_tf.execution import Compiled
-from insens_tf.finiteness import refuse_masks
 from insens_tf.frequency_check import checked_frequency
 from insens_tf.input_scale import warn_of_scale
 from insens_tf.insens import SENSITIVITIES, STATES, Insens, weighted_activity
@@ -32,9 +30,8 @@ from insens_tf.projections import (
     iterate_projections,
     project,
 )
-from insens_tf.read_network import ReadNetwork
 from insens_tf.reading import Reading, read_what_can_be
-from insens_tf.regions import Path
+from insens_tf.regions import RegionNetwork
 from insens_tf.report import Report, reported_layers
 from insens_tf.row_norms import WAYS
 from insens_tf.switched_weights import SwitchedWeights
@@ -44,7 +41,7 @@ __all__ = ["SwitchedNetwork", "examine"]
 Result = TypeVar("Result")
 
 
-class SwitchedNetwork(ReadNetwork):
+class SwitchedNetwork(RegionNetwork):
     """A ReLU network in which every neuron is, for one input, a linear projection v = x w + b.
 
     The model is read, never changed. Its weights are referred to: what they become later is seen,
@@ -503,46 +500,6 @@ class SwitchedNetwork(ReadNetwork):
             lambda: SwitchedWeights(self._graph, found.position, self.memory_budget),
         )
         return weights, found, inputs, chosen, self.memory_budget
-
-    def path(self, a: Any, b: Any, *, progress: bool = True) -> Path:
-        """Return the straight line between two inputs, and where the state changes on it.
-
-        Exact, in float64 whatever the network's dtype; a line through a convolutional network
-        changes the state thousands of times.
-
-        Parameters
-        ----------
-        a, b : array, shape (*input_shape)
-            The inputs, one each.
-        progress : bool
-            Whether to show a progress bar where it takes longer.
-
-        Returns
-        -------
-        Path
-            With `breakpoints`, `crossings`, `activity`, `state_changes`, and exact
-            `integrated_gradients` of any neuron.
-
-        Raises
-        ------
-        ValueError
-            If a or b is not finite or of another shape, or the network was read with smooth
-            activations, so that it has no regions.
-        """
-        self._read_what_changed()
-        start, end = (self._one_in_float64(one, name) for one, name in ((a, "a"), (b, "b")))
-        self.prove(np.stack([start, end]).astype(self.dtype))
-        return Path(self, start, end, progress=progress)
-
-    def _one_in_float64(self, x: Any, argument: str) -> NDArray[np.float64]:
-        refuse_masks(argument, x)
-        if np.shape(x) != self.input_shape:
-            raise ValueError(
-                f"{argument}: expected one input of shape {self.input_shape}, came "
-                f"{np.shape(x)}; of a batch take one, such as {argument}[0]"
-            )
-        spec = replace(self.input_spec, dtype=np.dtype(np.float64))
-        return spec.check(np.asarray(x)[np.newaxis], argument)[0]
 
     def _finite_projection(self, projection: Projection) -> Projection:
         self._check_finite(projection.layer, projection.activity, projection.weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -18,7 +19,7 @@ from insens_tf.bounded_cache import BoundedCache
 from insens_tf.chunks import at_a_time
 from insens_tf.errors import UnreadableModelError
 from insens_tf.execution import check_that_arrays_can_be_had
-from insens_tf.finiteness import FiniteWeights, is_finite, too_large
+from insens_tf.finiteness import FiniteWeights, is_finite, refuse_masks, too_large
 from insens_tf.first_use import FirstUse
 from insens_tf.input_spec import InputSpec
 from insens_tf.layers import HiddenLayer, Layers
@@ -217,6 +218,27 @@ class ReadNetwork:
         """The model as it is read now, for those who compute on its graph."""
         self._read_what_changed()
         return self._reading
+
+    def in_float64(self, x: Any, argument: str = "x") -> NDArray[np.float64]:
+        """Return inputs as `input_spec.check` does, in float64 whatever the network's dtype."""
+        spec = replace(self.input_spec, dtype=np.dtype(np.float64))
+        return spec.check(x, argument).astype(np.float64, copy=False)
+
+    def one_in_float64(self, x: Any, argument: str) -> NDArray[np.float64]:
+        """Return one input, (*input_shape), in float64.
+
+        Raises
+        ------
+        ValueError
+            If x is not finite or of another shape.
+        """
+        refuse_masks(argument, x)
+        if np.shape(x) != self.input_shape:
+            raise ValueError(
+                f"{argument}: expected one input of shape {self.input_shape}, came "
+                f"{np.shape(x)}; of a batch take one, such as {argument}[0]"
+            )
+        return self.in_float64(np.asarray(x)[np.newaxis], argument)[0]
 
     def weights_now(self) -> NDArray[Any]:
         """Return numbers that are others once a weight is another, (weights,).

@@ -25,11 +25,15 @@ MOST = 12
 # Not a rounding's width, and far below the distance between two breakpoints.
 NEAR = 1e-9
 
-varied = pytest.mark.parametrize("name", VARIED)
+FAST = ("conv strided same, asymmetric padding", "pools padded, odd sizes", "hard sigmoids")
+
+varied = pytest.mark.parametrize(
+    "name",
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in VARIED],
+)
 
 every_architecture = pytest.mark.parametrize(
-    "name",
-    [name if name in VARIED[1:] else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 
 

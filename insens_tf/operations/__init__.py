@@ -13,7 +13,13 @@ from insens_tf.operations.channel_scaling import BatchNormalization, ChannelScal
 from insens_tf.operations.ends import Input, OutputActivation, Refused
 from insens_tf.operations.gates import Gate, RatioGate
 from insens_tf.operations.operation import ELEMENT_WORK, Affine, Computed, Operation
-from insens_tf.operations.pooling import AveragePooling, GlobalAveragePooling, MaxPooling, Pooling
+from insens_tf.operations.pooling import (
+    AveragePooling,
+    GlobalAveragePooling,
+    MaxPooling,
+    Pooling,
+    WindowElement,
+)
 from insens_tf.operations.weighted_sums import (
     Convolution,
     DepthwiseConvolution,
@@ -50,5 +56,6 @@ __all__ = [
     "Reshape",
     "Scaling",
     "TransposedConvolution",
+    "WindowElement",
     "ZeroPadding",
 ]

@@ -11,7 +11,7 @@ import tensorflow as tf
 from insens_tf.operations.operation import Affine, Operation
 from insens_tf.receptive_field import Locality, Window
 
-__all__ = ["AveragePooling", "GlobalAveragePooling", "MaxPooling", "Pooling"]
+__all__ = ["AveragePooling", "GlobalAveragePooling", "MaxPooling", "Pooling", "WindowElement"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +117,36 @@ class AveragePooling(Pooling, Affine):
     def linear(self, *values: tf.Tensor) -> tf.Tensor:
         (value,) = values
         return tf.nn.avg_pool(value, self.window, self.strides, self.padding.upper())
+
+
+@dataclass(frozen=True, eq=False)
+class WindowElement(Pooling, Affine):
+    """The element of each window that is at one place in it; 0 where that is beyond the edge.
+
+    No layer of Keras: what the winner of a window is compared with.
+
+    Attributes
+    ----------
+    place : tuple of int
+        Counted from the window's first element along each spatial axis.
+    """
+
+    place: tuple[int, ...]
+
+    def linear(self, *values: tf.Tensor) -> tf.Tensor:
+        (value,) = values
+        windows = self.locality.windows or ()
+        pads, index = [(0, 0)], [slice(None)]
+        for window, place, outputs, length in zip(
+            windows, self.place, self.shape, self.operand_shape
+        ):
+            first = place - window.padding
+            before = max(0, -first)
+            last = first + (outputs - 1) * window.stride
+            pads.append((before, max(0, last + 1 - length)))
+            index.append(slice(first + before, last + before + 1, window.stride))
+        padded = tf.pad(value, [*pads, (0, 0)])
+        return self.of_known_shape(padded[tuple(index)])
 
 
 @dataclass(frozen=True, eq=False)

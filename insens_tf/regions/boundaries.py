@@ -18,7 +18,7 @@ from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.operations import Gate, MaxPooling, Operation, RatioGate
 from insens_tf.receptive_field import Window
 
-__all__ = ["Boundary", "boundaries_of"]
+__all__ = ["Boundary", "GateBoundary", "PoolingBoundary", "boundaries_of"]
 
 # Elements of a window that differ by less than this share of the largest are equal but for
 # rounding, and the first of them wins.
@@ -49,8 +49,8 @@ class Boundary(ABC):
         As given.
     operand : int
         The position of what decides the state.
-    shape : tuple of int
-        Of the neurons or windows.
+    shape, operand_shape : tuple of int
+        Of the neurons or windows; of what decides the state.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Boundary(ABC):
         self.name = name
         self.position = position
         (self.operand,) = operation.operands
-        self.shape = operation.shape
+        self.shape = self.operand_shape = operation.shape
 
     def __repr__(self) -> str:
         return f"<{self.kind} of {self.name!r} {self.shape}>"
@@ -99,17 +99,25 @@ class Boundary(ABC):
         """
 
 
-class _GateBoundary(Boundary):
+class GateBoundary(Boundary):
+    """The boundary of each neuron of a gate: where it switches on, and its ceiling.
+
+    Attributes
+    ----------
+    thresholds : tuple of float
+        The values at which the piece changes.
+    """
+
     kind = "gate"
 
     def __init__(self, gate: Gate, position: int, name: str) -> None:
         super().__init__(gate, position, name)
-        self._thresholds = [0.0] if gate.ceiling is None else [0.0, gate.ceiling]
+        self.thresholds = (0.0,) if gate.ceiling is None else (0.0, float(gate.ceiling))
 
     def state(self, values: Floats) -> Integers:
         values = values.reshape(len(values), -1)
         pieces = (values > 0).astype(np.int8)
-        for ceiling in self._thresholds[1:]:
+        for ceiling in self.thresholds[1:]:
             pieces += values >= ceiling
         return pieces
 
@@ -118,7 +126,7 @@ class _GateBoundary(Boundary):
     ) -> tuple[NDArray[np.int64], Floats]:
         values, rates = (one.reshape(len(values), -1) for one in (values, rates))
         rows, found = [], []
-        for threshold in self._thresholds:
+        for threshold in self.thresholds:
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 s = (threshold - values) / rates
             # Comparisons with NaN, where a value stays on the threshold, are false.
@@ -128,17 +136,27 @@ class _GateBoundary(Boundary):
         return np.concatenate(rows), np.concatenate(found)
 
 
-class _PoolingBoundary(Boundary):
+class PoolingBoundary(Boundary):
+    """The boundaries between the winner of each window of a max pooling and the losers.
+
+    Attributes
+    ----------
+    elements : numpy.ndarray of int, shape (windows, elements)
+        The operand's position of each element of a window, channels left out; one beyond the last
+        where it is beyond the edge.
+    """
+
     kind = "max pooling"
 
     def __init__(self, pooling: MaxPooling, position: int, name: str) -> None:
         super().__init__(pooling, position, name)
+        self.operand_shape = pooling.operand_shape
         self._channels = pooling.shape[-1]
-        self._elements = _windows(pooling)
+        self.elements = _windows(pooling)
 
     def state(self, values: Floats) -> Integers:
         winners = self._winners(self._by_position(values))
-        positions = self._elements[np.arange(len(self._elements))[:, np.newaxis], winners]
+        positions = self.elements[np.arange(len(self.elements))[:, np.newaxis], winners]
         flat = positions * self._channels + np.arange(self._channels)
         return flat.reshape(len(values), -1).astype(np.int32)
 
@@ -151,7 +169,7 @@ class _PoolingBoundary(Boundary):
             self._winners(values + rates * end[:, np.newaxis, np.newaxis]) for end in (below, above)
         )
         row, window, channel = np.nonzero(first != last)
-        elements = self._elements[window]
+        elements = self.elements[window]
         beyond = elements == values.shape[1]
         places = row[:, np.newaxis], np.where(beyond, 0, elements), channel[:, np.newaxis]
         heights = np.where(beyond, -np.inf, values[places])
@@ -159,14 +177,40 @@ class _PoolingBoundary(Boundary):
         line, s = _overtakings(heights, slopes, below[row], above[row])
         return row[line], s
 
+    def to_all_winners(self, values: Floats, gradients: Floats) -> Floats:
+        """Take gradients back to the operand: to every element that is as large as the winner.
+
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (rows, *operand shape)
+        gradients : numpy.ndarray, shape (rows, *shape)
+
+        Returns
+        -------
+        numpy.ndarray, shape (rows, *operand shape)
+        """
+        heights = self._by_position(values)
+        gradients = self._by_position(gradients)
+        # What is beyond the edge is gathered behind the last position, and left there.
+        result = np.zeros((len(values), heights.shape[1] + 1, self._channels))
+        winners = self._winners(heights)
+        windows = np.arange(len(self.elements))[:, np.newaxis]
+        highest = np.take_along_axis(heights, self.elements[windows, winners], axis=1)
+        for positions in self.elements.T:
+            inside = np.flatnonzero(positions < heights.shape[1])
+            equal = heights[:, positions[inside]] == highest[:, inside]
+            # At one place of the windows no position comes twice.
+            result[:, positions[inside]] += gradients[:, inside] * equal
+        return result[:, :-1].reshape(values.shape)
+
     def _by_position(self, values: Floats) -> Floats:
         return values.reshape(len(values), -1, self._channels)
 
     def _winners(self, values: Floats) -> Integers:
         """Return which element of each window wins, (rows, windows, channels)."""
-        highest = np.full((len(values), len(self._elements), self._channels), LOWEST)
+        highest = np.full((len(values), len(self.elements), self._channels), LOWEST)
         winners = np.zeros(highest.shape, np.int32)
-        for number, positions in enumerate(self._elements.T):
+        for number, positions in enumerate(self.elements.T):
             beyond = positions == values.shape[1]
             heights = values.take(np.where(beyond, 0, positions), axis=1)
             heights[:, beyond] = -np.inf
@@ -272,7 +316,7 @@ def boundaries_of(
                 "'ratio'; such a network has no regions"
             )
         if isinstance(operation, Gate):
-            found.append(_GateBoundary(operation, position, names[operation.operands[0]]))
+            found.append(GateBoundary(operation, position, names[operation.operands[0]]))
         elif isinstance(operation, MaxPooling):
-            found.append(_PoolingBoundary(operation, position, operation.name))
+            found.append(PoolingBoundary(operation, position, operation.name))
     return found

@@ -93,7 +93,7 @@ class Line:
             if position:
                 self._steps.append(partial(self._evaluated, position))
         held = sum(self._operations[one].size for one in positions)
-        largest = max((self._operations[one].size for one in positions), default=0)
+        largest = max((self._operations[one].size for one in positions), default=1)
         self._at_a_time = max(1, int(memory_budget / (8 * (held + BESIDE * largest))))
 
     def parts(self, start: Floats, end: Floats) -> Iterator[Parts]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.regions.boundaries import Boundary
+from insens_tf.regions.boundaries import Boundary, PoolingBoundary
 
 __all__ = ["LineGradients"]
 
@@ -62,6 +62,8 @@ class LineGradients:
         values: Mapping[int, Floats],
         widths: Floats,
         see: Callable[[int, Floats, NDArray[np.int64]], None] = lambda *_: None,
+        *,
+        ties: bool = False,
     ) -> None:
         """Add to sums the gradients of parts, each times its part's width.
 
@@ -77,6 +79,8 @@ class LineGradients:
         see : callable
             Is given each boundary's position, the gradients that come back to it, and which of them
             is each part's.
+        ties : bool
+            Let gradients go to all equal winners of a window, not to the first of them alone.
         """
         everywhere = np.zeros(len(widths), np.int64)
         waiting: dict[int, list[Grouped]] = {
@@ -91,14 +95,17 @@ class LineGradients:
                 total = np.tensordot(shares, gradients, axes=1)[np.newaxis]
                 sums[position] = sums[position] + total if position in sums else total
                 continue
-            operands = []
-            if position in self._boundaries:
+            boundary = self._boundaries.get(position)
+            if boundary is None:
+                parts = self._back[position](gradients)
+            else:
                 see(position, gradients, group)
-                boundary = self._boundaries[position]
                 decisive = values[boundary.operand]
                 gradients, group, chosen = _refined(gradients, group, boundary.state(decisive))
-                operands = [decisive[chosen]]
-            parts = self._back[position](*operands, gradients)
+                if ties and isinstance(boundary, PoolingBoundary):
+                    parts = [boundary.to_all_winners(decisive[chosen], gradients)]
+                else:
+                    parts = self._back[position](decisive[chosen], gradients)
             for operand, part in zip(self._operands[position], parts):
                 waiting.setdefault(operand, []).append((part, group))
 

@@ -15,6 +15,7 @@ from insens_tf.operations import (
     GlobalAveragePooling,
     MaxPooling,
     Pooling,
+    WindowElement,
 )
 from insens_tf.row_norms.crops.crop_tensors import (
     CroppedMap,
@@ -34,7 +35,13 @@ from insens_tf.row_norms.crops.rules.crop_rule import (
 from insens_tf.row_norms.crops.rules.rule_lookup import crop_rule
 from insens_tf.row_norms.crops.tiles import Tile
 
-__all__ = ["AveragePoolingRule", "GlobalAveragePoolingRule", "MaxPoolingRule", "PoolingRule"]
+__all__ = [
+    "AveragePoolingRule",
+    "GlobalAveragePoolingRule",
+    "MaxPoolingRule",
+    "PoolingRule",
+    "WindowElementRule",
+]
 
 PoolingT = TypeVar("PoolingT", bound=Pooling)
 
@@ -165,6 +172,18 @@ class AveragePoolingRule(PoolingRule[AveragePooling]):
         count = rows.sum(1)[:, np.newaxis] * columns.sum(1)
         shares = [(rows[:, i, np.newaxis] & columns[:, j]) / count for i, j in self.offsets]
         return [tf.constant(share[..., np.newaxis], state.dtype) for share in shares]
+
+
+@crop_rule(WindowElement)
+class WindowElementRule(PoolingRule[WindowElement]):
+    """One element of each window: its offset's weight is 1, all others' are 0."""
+
+    def weights(self, state: HeldState) -> list[tf.Tensor]:
+        shape = (*self.operation.shape[:2], 1)
+        return [
+            tf.fill(shape, tf.constant(float(offset == self.operation.place), state.dtype))
+            for offset in self.offsets
+        ]
 
 
 @crop_rule(GlobalAveragePooling)

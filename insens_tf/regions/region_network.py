@@ -1,0 +1,234 @@
+"""What a network says of its linear regions: the methods that `SwitchedNetwork` has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from insens_tf.argument_types import LayerLike
+from insens_tf.arguments import one_of
+from insens_tf.progress import progress_bar, progress_of_inputs
+from insens_tf.read_network import ReadNetwork
+from insens_tf.regions.boundaries import GateBoundary, boundaries_of
+from insens_tf.regions.hyperplanes import RegionFunctions
+from insens_tf.regions.margins import Margins
+from insens_tf.regions.path import Path
+from insens_tf.regions.region import Region
+from insens_tf.regions.state_difference import StateDifference, state_difference
+from insens_tf.regions.weight_norms import DUAL_NORMS
+
+__all__ = ["RegionNetwork"]
+
+
+class RegionNetwork(ReadNetwork):
+    """A network that was read, with the geometry of its linear regions."""
+
+    @overload
+    def margins(
+        self, x: Any, layer: LayerLike, norm: str = "l2", *, progress: bool = True
+    ) -> NDArray[Any]: ...
+
+    @overload
+    def margins(
+        self, x: Any, layer: Sequence[LayerLike], norm: str = "l2", *, progress: bool = True
+    ) -> dict[str, NDArray[Any]]: ...
+
+    def margins(
+        self,
+        x: Any,
+        layer: LayerLike | Sequence[LayerLike],
+        norm: str = "l2",
+        *,
+        progress: bool = True,
+    ) -> NDArray[Any] | dict[str, NDArray[Any]]:
+        """Return how far each neuron of a layer is from where it switches, within its region.
+
+        abs(v) over the norm of w, for "l2" the length of x - c (Eq. 4 of the paper): the distance
+        to the hyperplane on which the neuron switches, or has its ceiling if that is nearer. If
+        another neuron switches before, it may be further, or nearer.
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape)
+            The inputs.
+        layer : str, int, HiddenLayer, Keras layer, or list of them
+            One hidden layer, or several in one sweep.
+        norm : {"l2", "linf", "l1"}
+            What distances are measured in. "l2" is fast; for the others every neuron is taken back
+            to the input.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, *layer shape), or dict of str to such for a list
+            In the network's dtype: positive where the neuron is active, else negative. Infinite
+            where w = 0: such a neuron does not switch within its region.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, or the network was read with smooth activations, so that it
+            has no regions.
+        """
+        layers, single, inputs = self._checked(layer, x)
+        one_of("norm", norm, tuple(DUAL_NORMS))
+        compiled = self._compiled.kept(
+            ("margins", norm, *layers),
+            lambda: Margins(self._graph, layers, self._thresholds(), norm, self.memory_budget),
+        )
+        with progress_of_inputs("margins", len(inputs), progress) as advance:
+            margins = compiled(inputs, advance)
+        for one, found in zip(layers, margins):
+            if np.isnan(found).any():
+                raise self._too_large(one)
+        if single:
+            return margins[0]
+        return {one.name: found for one, found in zip(layers, margins)}
+
+    def region(self, x: Any) -> Region:
+        """Return the linear region that an input lies in.
+
+        Parameters
+        ----------
+        x : array, shape (*input_shape)
+            One input.
+
+        Returns
+        -------
+        Region
+            With its `key`, `contains`, `radius`, the `nearest` boundaries, and the `affine` map.
+
+        Raises
+        ------
+        ValueError
+            If x is not finite or of another shape, or the network was read with smooth
+            activations, so that it has no regions.
+        """
+        self._read_what_changed()
+        one = self.one_in_float64(x, "x")
+        self.prove(one[np.newaxis].astype(self.dtype))
+        return Region(self, self._region_functions(), one)
+
+    def same_region(self, a: Any, b: Any) -> StateDifference:
+        """Compare the states of pairs of inputs: whether each pair lies in one linear region.
+
+        Parameters
+        ----------
+        a, b : array, shape (n, *input_shape)
+            The inputs, n pairs.
+
+        Returns
+        -------
+        StateDifference
+            `same` of each pair, and what differs: layer, neuron or window, and both states.
+
+        Raises
+        ------
+        ValueError
+            If a or b is not finite or of another shape, they are not as many, or the network was
+            read with smooth activations.
+        """
+        self._read_what_changed()
+        first, second = self.in_float64(a, "a"), self.in_float64(b, "b")
+        if len(first) != len(second):
+            raise ValueError(
+                f"b: expected as many inputs as a has, {len(first)}, came {len(second)}; pairs are "
+                "compared"
+            )
+        self.prove(first.astype(self.dtype))
+        return state_difference(self._region_functions(), first, second)
+
+    def certified_radius(
+        self, x: Any, norm: str = "l2", *, progress: bool = True
+    ) -> NDArray[np.float64]:
+        """Return a distance within which neither the state nor the class of an input changes.
+
+        The radius of its linear region, or the distance at which another logit becomes as large as
+        the largest one, whichever is less. A lower bound: the class may stay the same much further.
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape)
+            The inputs.
+        norm : {"l2", "linf", "l1"}
+            What distances are measured in.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (n,)
+            For one logit alone, a class is its sign.
+
+        Raises
+        ------
+        ValueError
+            If x is not finite or of another shape, the output is no vector of logits, or the
+            network was read with smooth activations.
+        """
+        self._read_what_changed()
+        output = self.output
+        if len(output.shape) != 1:
+            raise ValueError(
+                f"output {output.name!r} has shape {output.shape}: expected a vector of logits, "
+                "one a class; region(x[0]).radius() is of the state alone"
+            )
+        one_of("norm", norm, tuple(DUAL_NORMS))
+        inputs = self.in_float64(x)
+        self.prove(inputs.astype(self.dtype))
+        radii = np.empty(len(inputs))
+        for row in progress_bar(range(len(inputs)), shown=progress, desc="regions", unit="input"):
+            region = Region(self, self._region_functions(), inputs[row])
+            radii[row] = min(region.radius(norm), region.class_margin(norm))
+        return radii
+
+    def path(self, a: Any, b: Any, *, progress: bool = True) -> Path:
+        """Return the straight line between two inputs, and where the state changes on it.
+
+        Exact, in float64 whatever the network's dtype; a line through a convolutional network
+        changes the state thousands of times.
+
+        Parameters
+        ----------
+        a, b : array, shape (*input_shape)
+            The inputs, one each.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        Path
+            With `breakpoints`, `crossings`, `activity`, `state_changes`, and exact
+            `integrated_gradients` of any neuron.
+
+        Raises
+        ------
+        ValueError
+            If a or b is not finite or of another shape, or the network was read with smooth
+            activations, so that it has no regions.
+        """
+        self._read_what_changed()
+        start, end = self.one_in_float64(a, "a"), self.one_in_float64(b, "b")
+        self.prove(np.stack([start, end]).astype(self.dtype))
+        return Path(self, start, end, progress=progress)
+
+    def _thresholds(self) -> dict[int, list[float]]:
+        """Return, by a hidden layer's position, at which activities its neurons switch."""
+        found: dict[int, list[float]] = {}
+        positions = [one.position for one in self.outputs]
+        for boundary in boundaries_of(self._graph, positions, self.layers):
+            if isinstance(boundary, GateBoundary):
+                found.setdefault(boundary.operand, []).extend(boundary.thresholds)
+        return found
+
+    def _region_functions(self) -> RegionFunctions:
+        positions = [one.position for one in self.outputs]
+        functions: RegionFunctions = self._compiled.kept(
+            ("regions",),
+            lambda: RegionFunctions(self._graph, positions, self.layers, self.memory_budget),
+        )
+        return functions

@@ -203,6 +203,32 @@ def test_a_tie_of_all_that_are_off_is_effective() -> None:
     np.testing.assert_allclose(nearest.point, [2.0])
 
 
+def test_an_input_that_lies_on_a_boundary() -> None:
+    """Equal pixels tie in max pooling: the region ends right there, unless ties are left out."""
+    last = keras.layers.Dense(1, dtype="float64")
+    model = keras.Sequential(
+        [
+            keras.Input((4, 1), dtype="float64"),
+            keras.layers.MaxPooling1D(2, dtype="float64"),
+            keras.layers.Flatten(dtype="float64"),
+            last,
+        ]
+    )
+    last.set_weights([np.array([[1.0], [2.0]]), np.zeros(1)])
+    network = SwitchedNetwork(model)
+    x = np.array([[3.0], [3.0], [5.0], [1.0]])
+    region = network.region(x)
+
+    assert region.radius() == 0
+    assert region.radius(ties=False) == pytest.approx(4 / np.sqrt(2))
+    tie, loser = region.nearest()
+    assert (tie.index, tie.other, tie.distance) == ((0, 0), (1, 0), 0)
+    assert (loser.index, loser.other) == ((1, 0), (3, 0))
+    np.testing.assert_allclose(loser.point[:, 0], [3, 3, 3, 3])
+    assert [one.index for one in region.nearest(ties=False)] == [(1, 0)]
+    assert network.certified_radius(x[np.newaxis])[0] == 0
+
+
 def test_a_network_without_boundaries_is_one_region() -> None:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     network = SwitchedNetwork(model)

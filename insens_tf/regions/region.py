@@ -112,7 +112,7 @@ class Region:
                 same[rows] &= (state == here).all(axis=1)
         return bool(same[0]) if one else same
 
-    def radius(self, norm: str = "l2", *, effective: bool = False) -> float:
+    def radius(self, norm: str = "l2", *, effective: bool = False, ties: bool = True) -> float:
         """Return how far the nearest boundary is: the radius of the largest ball inside.
 
         Parameters
@@ -122,16 +122,19 @@ class Region:
         effective : bool
             Leave out boundaries beyond which no output depends on anything else: of a neuron or a
             window that no output depends on in this state. Such as a neuron that loses its pooling.
+        ties : bool
+            Count boundaries that the input lies on. Where an image has a constant area, elements of
+            a max pooling's window are equal, and so the radius is 0.
 
         Returns
         -------
         float
             Infinity if there is no boundary.
         """
-        return float(self._measured(norm, effective).min(initial=np.inf))
+        return float(self._measured(norm, effective, ties).min(initial=np.inf))
 
     def nearest(
-        self, count: int = 10, norm: str = "l2", *, effective: bool = False
+        self, count: int = 10, norm: str = "l2", *, effective: bool = False, ties: bool = True
     ) -> list[NearBoundary]:
         """Return the boundaries that are nearest to the input, the nearest first.
 
@@ -139,11 +142,11 @@ class Region:
         ----------
         count : int
             How many, at most.
-        norm, effective
+        norm, effective, ties
             As for `radius`.
         """
         count = whole_number("count", count, least=1)
-        distances = self._measured(norm, effective)
+        distances = self._measured(norm, effective, ties)
         return [
             self._described(int(plane), norm, float(distances[plane]))
             for plane in np.argsort(distances, kind="stable")[:count]
@@ -234,14 +237,19 @@ class Region:
             result[mine] = mask[self._planes.index[mine]]
         return result
 
-    def _measured(self, norm: str, effective: bool) -> Floats:
+    def _measured(self, norm: str, effective: bool, ties: bool) -> Floats:
         """Return the distance of each hyperplane."""
         one_of("norm", norm, tuple(DUAL_NORMS))
         self._check_unchanged()
         if norm not in self._distances:
             self._distances[norm] = self._functions.distances(self.x, self._planes, norm)
         distances = self._distances[norm]
-        return np.where(self._is_effective, distances, np.inf) if effective else distances
+        counts = np.ones(len(distances), np.bool_)
+        if effective:
+            counts &= self._is_effective
+        if not ties:
+            counts &= self._planes.value != 0
+        return np.where(counts, distances, np.inf)
 
     def _described(self, plane: int, norm: str, distance: float) -> NearBoundary:
         planes = self._planes

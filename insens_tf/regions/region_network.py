@@ -149,6 +149,8 @@ class RegionNetwork(ReadNetwork):
 
         The radius of its linear region, or the distance at which another logit becomes as large as
         the largest one, whichever is less. A lower bound: the class may stay the same much further.
+        It is 0 for an input that lies on a boundary, as images with constant areas do where their
+        pixels tie in a max pooling.
 
         Parameters
         ----------

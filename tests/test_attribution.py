@@ -51,7 +51,8 @@ of either are larger than their difference: of a map of 1,500 of an output of 0.
 
 
 def native(method: str, model: keras.Model, **arguments: Any) -> AttributionAnalyzer:
-    return create_analyzer(method, model, source="native", **ARGUMENTS.get(method, {}), **arguments)
+    arguments = {**ARGUMENTS.get(method, {}), **arguments}
+    return create_analyzer(method, model, source="native", **arguments)
 
 
 def assert_equal_maps(maps: np.ndarray, expected: np.ndarray) -> None:
@@ -334,6 +335,51 @@ def test_integrated_gradients_are_a_mean_of_gradients(name: str, postprocess: st
     assert_equal_maps(integrated.analyze(x, [2, 0, 3]), mean * (x - 0.25))
 
 
+def test_exact_integrated_gradients_are_those_of_the_path(tmp_path: Path) -> None:
+    """They add up to the change to the last digit, and steps come nearer the more there are."""
+    model = build("two_conv")
+    x = images("two_conv", model)
+    analyzer = create_analyzer("integrated_gradients", model, source="native", steps="exact")
+    maps = analyzer.analyze(x)
+
+    network = SwitchedNetwork(model)
+    black = np.zeros(x[0].shape)
+    output = network.output
+    for one, found in zip(x, maps, strict=True):
+        path = network.path(black, one)
+        np.testing.assert_array_equal(found, path.integrated_gradients()[0].astype(np.float32))
+        change = np.diff(path.activity([0.0, 1.0], output), axis=0)[0]
+        neuron = int(path.activity(1.0, output).argmax())
+        assert found.sum(dtype=np.float64) == pytest.approx(change[neuron], rel=1e-5)
+    errors = [
+        np.abs(native("integrated_gradients", model, steps=steps).analyze(x) - maps).max()
+        for steps in (8, 64, 512)
+    ]
+    assert errors == sorted(errors, reverse=True)
+    analyzer.save_npz(tmp_path / "exact.npz")
+    loaded = SwitchedAnalyzer.load_npz(tmp_path / "exact.npz")
+    np.testing.assert_array_equal(loaded.analyze(x[:1]), maps[:1])
+
+
+def test_exact_integrated_gradients_of_a_hidden_neuron() -> None:
+    model = build("two_conv")
+    x = images("two_conv", model)[:2]
+    network = SwitchedNetwork(model)
+    layer = network.layers[-1]
+    analyzer = create_analyzer(
+        "integrated_gradients",
+        model,
+        source="native",
+        steps="exact",
+        layer=layer.name,
+        neuron_selection_mode="index",
+    )
+    for one, found in zip(x, analyzer.analyze(x, neuron_selection=3), strict=True):
+        path = network.path(np.zeros(one.shape), one)
+        expected = path.integrated_gradients(layer, neurons=3)[0]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
 def test_smoothgrad_is_the_mean_of_gradients_at_noisy_inputs() -> None:
     model, _ = dense_layers(8)
     x = np.random.default_rng(9).normal(size=(2, 4))
@@ -484,7 +530,13 @@ def test_a_rule_of_ones_own() -> None:
         ("deep_taylor", {"input_layer_rule": "WSquared"}, ValueError, "expected a Rule"),
         ("deep_taylor.bounded", {"low": 0, "high": np.inf}, ValueError, "high=inf"),
         ("random", {"seed": -1}, ValueError, "seed"),
-        ("integrated_gradients", {"steps": "exact"}, ValueError, "steps='exact'.*exact paths"),
+        ("integrated_gradients", {"steps": "all"}, ValueError, "steps='all'.*or 'exact'"),
+        (
+            "integrated_gradients",
+            {"steps": "exact", "postprocess": "abs"},
+            ValueError,
+            "postprocess='abs': expected None",
+        ),
         ("deep_taylor.bounded", {"low": 1, "high": 0}, ValueError, "low to be below high"),
         ("deep_taylor.bounded", {}, ValueError, "low=None"),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from insens_tf import memory
 from insens_tf.argument_types import LayerLike, Neurons
 from insens_tf.arguments import one_of
+from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.progress import progress_of_inputs
 from insens_tf.projections import chosen_neurons
@@ -21,7 +22,7 @@ from insens_tf.read_network import ReadNetwork
 from insens_tf.regions.boundaries import boundaries_of
 from insens_tf.regions.float64_graph import in_float64
 from insens_tf.regions.line import Line
-from insens_tf.regions.line_gradients import LineGradients
+from insens_tf.regions.line_integral import LineIntegral
 
 __all__ = ["Crossings", "Path"]
 
@@ -89,7 +90,7 @@ class Path:
         self._network = network
         self._graph = in_float64(network.reading.graph)
         self._memory_budget = network.memory_budget
-        self._compiled: dict[tuple[int, ...], Compiled] = {}
+        self._compiled: dict[int, Compiled] = {}
         self._outputs = [one.position for one in network.outputs]
         self._boundaries = boundaries_of(self._graph, self._outputs, network.layers)
         self._weights = network.weights_now()
@@ -161,7 +162,7 @@ class Path:
                 f"t={t!r}: expected a place on the path in 0..1, or an array (k,) of such"
             )
         self._check_unchanged()
-        (values,) = self._values(np.atleast_1d(places), [chosen.position])
+        values = self._values(np.atleast_1d(places), chosen.position)
         return values if places.ndim else values[0]
 
     def state_changes(self, by: str = "layer", *, effective: bool = False) -> dict[str, int]:
@@ -197,7 +198,6 @@ class Path:
         max pooling is not.
         """
         self._check_unchanged()
-        gradients = LineGradients(self._graph, self._outputs, self._boundaries)
         random = np.random.default_rng(0)
         # An output that a neuron reaches makes the sum of random multiples depend on it, too.
         seeds = {
@@ -207,20 +207,16 @@ class Path:
         place = np.searchsorted(self.breakpoints, self.crossings.t)
         effective = np.zeros(len(self.crossings), np.bool_)
         of_boundary = {one.position: which for which, one in enumerate(self._boundaries)}
-        for parts in self._slices(gradients, overlap=1):
 
-            def see(
-                position: int, seen: Any, group: NDArray[np.int64], parts: slice = parts
-            ) -> None:
-                last = min(parts.stop, len(self._middles)) - 1
-                among = (place >= parts.start) & (place < last)
-                chosen = np.flatnonzero(among & (self._which == of_boundary[position]))
-                flat = seen.reshape(len(seen), -1)
-                for side in (0, 1):
-                    rows = group[place[chosen] - parts.start + side]
-                    effective[chosen] |= flat[rows, self.crossings.index[chosen]] != 0
+        def see(parts: slice, position: int, seen: Any, group: NDArray[np.int64]) -> None:
+            among = (place >= parts.start) & (place < parts.stop - 1)
+            chosen = np.flatnonzero(among & (self._which == of_boundary[position]))
+            flat = seen.reshape(len(seen), -1)
+            for side in (0, 1):
+                rows = group[place[chosen] - parts.start + side]
+                effective[chosen] |= flat[rows, self.crossings.index[chosen]] != 0
 
-            self._add(gradients, {}, seeds, parts, see)
+        self._integral(self._outputs).look(self.start, self.end, self._bounds, seeds, see)
         return effective
 
     def integrated_gradients(
@@ -264,67 +260,43 @@ class Path:
         found = self._network.output if layer is None else self._network.layer(layer)
         self._check_unchanged()
         if neurons is None:
-            (strength,) = self._values(np.ones(1), [found.position])
+            strength = self._values(np.ones(1), found.position)
             chosen = np.array([int(strength.argmax())])
         else:
             chosen = chosen_neurons(found, neurons)
-        gradients = LineGradients(self._graph, [found.position], self._boundaries)
+        integral = self._integral([found.position])
         results = np.empty((len(chosen), *self.start.shape))
         with progress_of_inputs("integrated gradients", len(chosen), progress) as advance:
             for result, neuron in zip(results, chosen):
                 seed = np.zeros(found.neurons)
                 seed[neuron] = 1
                 seeds = {found.position: seed.reshape(1, *found.shape)}
-                sums: dict[int, NDArray[np.float64]] = {}
-                for parts in self._slices(gradients):
-                    self._add(gradients, sums, seeds, parts)
-                    advance((parts.stop - parts.start) / len(self._middles))
-                result[...] = gradients.at_the_input(sums) * (self.end - self.start)
+                result[...] = integral(self.start, self.end, self._bounds, seeds, advance)
         return results
 
     @cached_property
     def _bounds(self) -> NDArray[np.float64]:
         return np.concatenate([[0.0], self.breakpoints, [1.0]])
 
-    @cached_property
-    def _middles(self) -> NDArray[np.float64]:
-        return (self._bounds[1:] + self._bounds[:-1]) / 2
+    def _integral(self, positions: Sequence[int]) -> LineIntegral:
+        return LineIntegral(self._graph, positions, self._boundaries, self._memory_budget)
 
-    def _slices(self, gradients: LineGradients, overlap: int = 0) -> list[slice]:
-        each = 2 * memory.gradient(self._graph, gradients.decisive or [0])
-        size = max(1 + overlap, int(self._memory_budget / each))
-        count = len(self._middles)
-        starts = range(0, max(1, count - overlap), size - overlap)
-        return [slice(start, min(start + size, count)) for start in starts]
-
-    def _add(
-        self,
-        gradients: LineGradients,
-        sums: dict[int, NDArray[np.float64]],
-        seeds: dict[int, NDArray[np.float64]],
-        parts: slice,
-        see: Callable[..., None] = lambda *_: None,
-    ) -> None:
-        positions = gradients.decisive
-        values = dict(zip(positions, self._values(self._middles[parts], positions)))
-        gradients.add(sums, seeds, values, np.diff(self._bounds)[parts], see)
-
-    def _values(
-        self, t: NDArray[np.float64], positions: Sequence[int]
-    ) -> list[NDArray[np.float64]]:
-        """Evaluate positions of the graph at places of the path, (len(t), *shape) each."""
-        if not positions:
-            return []
-        places = t.reshape(-1, *(1,) * self.start.ndim)
-        return self._evaluated(tuple(positions))(self.start + places * (self.end - self.start))
-
-    def _evaluated(self, positions: tuple[int, ...]) -> Compiled:
-        if positions not in self._compiled:
+    def _values(self, t: NDArray[np.float64], position: int) -> NDArray[np.float64]:
+        """Evaluate a position of the graph at places of the path, (len(t), *shape)."""
+        if position not in self._compiled:
             image = tf.TensorSpec((None, *self.start.shape), tf.float64)
-            self._compiled[positions] = Compiled(
-                lambda x: self._graph.values(x, positions), [image]
+            self._compiled[position] = Compiled(
+                lambda x: self._graph.values(x, [position])[0], [image]
             )
-        return self._compiled[positions]
+        places = t.reshape(-1, *(1,) * self.start.ndim)
+        of_a_place = memory.evaluation(self._graph, [position])
+        size = at_a_time(self._graph, [position], self._memory_budget, of_a_place)
+        evaluate = self._compiled[position]
+        parts = [
+            evaluate(self.start + places[some] * (self.end - self.start))
+            for some in slices(len(t), size)
+        ]
+        return np.concatenate(parts) if parts else evaluate(self.start[np.newaxis])[:0]
 
 
 # Where it is on the line, which boundary, which of its neurons or windows, the states around it.

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from insens_tf.arguments import whole_number
 from insens_tf.noise_draws import Noise
 from insens_tf.relevance.averaged_gradients import IntegratedGradients, SmoothGrad
+from insens_tf.relevance.exact_integrated_gradients import ExactIntegratedGradients
 from insens_tf.relevance.explained_neurons import Explainer, Target
 
 __all__ = [
@@ -75,11 +77,6 @@ def integrated_gradients(
     postprocess: str | None = None,
 ) -> Explainer:
     """Multiply the way from a reference by the mean gradient on it."""
-    if steps == "exact":
-        raise ValueError(
-            "steps='exact': expected a whole number; exact paths are not there yet, so take more "
-            "steps instead, such as 1000"
-        )
     graph = target.reading.graph
     dtype = graph.dtype.as_numpy_dtype
     try:
@@ -91,11 +88,20 @@ def integrated_gradients(
         ) from error
     if not np.isfinite(reference).all():
         raise ValueError("reference_inputs: expected finite numbers, came NaN or infinity")
+    if isinstance(steps, str):
+        if steps != "exact":
+            raise ValueError(f"steps={steps!r}: expected a whole number, at least 1, or 'exact'")
+        if postprocess is not None:
+            raise ValueError(
+                f"postprocess={postprocess!r}: expected None with steps='exact', which is an "
+                "integral of gradients as they are; choose a number of steps"
+            )
+        return ExactIntegratedGradients(target, reference)
     return IntegratedGradients(
         graph,
         target.position,
         target.memory_budget,
-        _count("steps", steps),
+        whole_number("steps", steps, least=1),
         reference,
         _postprocess(postprocess),
     )
@@ -114,13 +120,7 @@ def smoothgrad(
         target.reading.graph,
         target.position,
         target.memory_budget,
-        _count("augment_by_n", augment_by_n),
+        whole_number("augment_by_n", augment_by_n, least=1),
         Noise(noise_scale, seed),
         _postprocess(postprocess),
     )
-
-
-def _count(argument: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{argument}={value!r}: expected a whole number of at least 1")
-    return int(value)

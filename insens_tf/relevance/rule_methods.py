@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from insens_tf.arguments import one_of
+from insens_tf.arguments import layer_index, one_of
 from insens_tf.operations import Matrix
 from insens_tf.relevance import composites
 from insens_tf.relevance.composites import CONVOLUTIONS, FUSE_MODES, Composite, Place, RuleOf, Step
@@ -93,11 +91,8 @@ def _with_first(first: Rule, others: RuleOf) -> RuleOf:
 
 def _until(target: Target, index: Any, rule: Any, others: RuleOf) -> RuleOf:
     layers = target.model.layers
-    if not isinstance(index, (int, np.integer)) or not 0 <= index < len(layers):
-        raise ValueError(
-            f"until_layer_idx={index!r}: expected an index into the model's {len(layers)} layers"
-        )
-    names = {layer.name for layer in layers[: index + 1]}
+    last = layer_index("until_layer_idx", index, len(layers))
+    names = {layer.name for layer in layers[: last + 1]}
     found = _named_rule("until_layer_rule", rule)
     # The layers of a model that is a layer are named after it: "model/layer".
     return lambda place: found if place.operation.name.partition("/")[0] in names else others(place)

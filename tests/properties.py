@@ -92,6 +92,8 @@ def _check(network: SwitchedNetwork, case: RandomModel, *, thorough: bool) -> li
     _estimate_is_repeatable(network, case.x, chosen[0])
     _estimate_is_near(network, case.x, *chosen)
     ways = _ways_that_agree(network, case.x, *chosen)
+    if case.x.dtype == np.float64 and len(case.x) > 1:
+        _regions_are_the_oracles(network, case)
     _later_weights_are_seen(network, case)
     return ways
 
@@ -340,6 +342,57 @@ def _estimate_is_near(
     allowed = np.maximum(np.abs(expected).reshape(len(x), -1).max(axis=1), sizes.reshape(-1))
     if not (error <= 1.5 * allowed).all():
         raise Disagreement(f"estimate of {layer.name}: off by {error}, of {allowed}")
+
+
+def _regions_are_the_oracles(network: SwitchedNetwork, case: RandomModel) -> None:
+    """Regions on the way from an input to another, and the largest ball in that of the first."""
+    oracle = Oracle(case.model)
+    start, end = case.x[0], case.x[1]
+    path = network.path(start, end, progress=False)
+
+    def state(x: np.ndarray) -> np.ndarray | None:
+        """Return the oracle's state, or None where rounding decides it."""
+        random = np.random.default_rng(0)
+        found = oracle.state(x)
+        for _ in range(2):
+            near = x * (1 + ROUNDING["float64"] * random.standard_normal(x.shape))
+            if not np.array_equal(oracle.state(near), found):
+                return None
+        return found
+
+    def are_in(one: bool, first: np.ndarray, second: np.ndarray, what: str) -> None:
+        here, there = state(first), state(second)
+        if here is None or there is None:
+            return
+        if np.array_equal(here, there) != one:
+            raise Disagreement(f"{what}: {'another region' if one else 'the same region'}")
+
+    bounds = np.concatenate([[0.0], path.breakpoints, [1.0]])
+    # Between inputs that are huge all that happens is nearer to one end than is resolved.
+    wide = np.flatnonzero(np.diff(bounds) > 1e-8)
+    for part in wide[np.unique(np.linspace(0, len(wide) - 1, 4).astype(int))]:
+        ends = bounds[part], bounds[part + 1]
+        low, middle, high = (
+            start + (ends[0] + share * (ends[1] - ends[0])) * (end - start)
+            for share in (0.1, 0.5, 0.9)
+        )
+        are_in(True, low, high, f"path, part {part} of {len(bounds) - 1}")
+        if part - 1 in wide:
+            before = start + (bounds[part - 1] + ends[0]) / 2 * (end - start)
+            are_in(False, before, middle, f"path, the part before part {part}")
+    jumps = any(isinstance(one, Gate) and one.jump for one in network._graph.operations)
+    if not jumps:
+        integral = path.integrated_gradients(neurons=0, progress=False)
+        logits = path.activity([0.0, 1.0], network.output).reshape(2, -1)[:, 0]
+        scale = max(np.abs(integral).sum(), np.abs(logits).max())
+        agree("exact integrated gradients", integral.sum(), logits[1] - logits[0], scale)
+    region = network.region(start)
+    radius = region.radius()
+    if 0 < radius < np.inf:
+        random = np.random.default_rng(1)
+        for step in random.standard_normal((4, *start.shape)):
+            inside = start + 0.99 * radius * step / np.linalg.norm(step)
+            are_in(True, start, inside, f"region of radius {radius}")
 
 
 def _later_weights_are_seen(network: SwitchedNetwork, case: RandomModel) -> None:

@@ -73,6 +73,22 @@ def test_the_code_runs_and_gives_the_shapes_that_it_says(
     assert imread(tmp_path / "maps.png").std() > 0
 
 
+def test_the_code_of_the_page_of_regions_runs(
+    demonstrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "insens_tf_demo").symlink_to(demonstrated / "insens_tf_demo")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "regions.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+
+    exec(compile(block, "docs/regions.md", "exec"), names)
+
+    assert names["w"].shape == (10, 28, 28, 1)
+    assert names["b"].shape == (10,)
+    assert sum(names["path"].state_changes().values()) == len(names["path"].crossings)
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[1])
 def test_the_commands_run(
     command: str, demonstrated: Path, call: Any, monkeypatch: pytest.MonkeyPatch

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from insens_tf import memory
 from insens_tf.argument_types import LayerLike, Neurons
 from insens_tf.arguments import one_of
-from insens_tf.chunks import at_a_time, slices
-from insens_tf.execution import Compiled
 from insens_tf.progress import progress_of_inputs
 from insens_tf.projections import chosen_neurons
 from insens_tf.read_network import ReadNetwork
-from insens_tf.regions.boundaries import boundaries_of
-from insens_tf.regions.float64_graph import in_float64
-from insens_tf.regions.line import Line
-from insens_tf.regions.line_integral import LineIntegral
+from insens_tf.regions.region_functions import RegionFunctions
 
 __all__ = ["Crossings", "Path"]
 
@@ -80,6 +72,7 @@ class Path:
     def __init__(
         self,
         network: ReadNetwork,
+        functions: RegionFunctions,
         start: NDArray[np.float64],
         end: NDArray[np.float64],
         *,
@@ -88,11 +81,8 @@ class Path:
         self.start = start
         self.end = end
         self._network = network
-        self._graph = in_float64(network.reading.graph)
-        self._memory_budget = network.memory_budget
-        self._compiled: dict[int, Compiled] = {}
-        self._outputs = [one.position for one in network.outputs]
-        self._boundaries = boundaries_of(self._graph, self._outputs, network.layers)
+        self._functions = functions
+        self._boundaries = functions.boundaries
         self._weights = network.weights_now()
         self._find_crossings(progress)
 
@@ -104,11 +94,10 @@ class Path:
             )
 
     def _find_crossings(self, progress: bool) -> None:
-        line = Line(self._graph, self._boundaries, self._memory_budget)
         found = [_no_changes()]
         last: dict[int, NDArray[np.integer]] = {}
         with progress_of_inputs("regions on the line", 1, progress) as advance:
-            for parts in line.parts(self.start, self.end):
+            for parts in self._functions.line.parts(self.start, self.end):
                 for which, boundary in enumerate(self._boundaries):
                     state = parts.states[boundary.position]
                     before = last.get(which, state[:1])
@@ -200,10 +189,7 @@ class Path:
         self._check_unchanged()
         random = np.random.default_rng(0)
         # An output that a neuron reaches makes the sum of random multiples depend on it, too.
-        seeds = {
-            one: random.normal(size=(1, *self._graph.operations[one].shape))
-            for one in self._outputs
-        }
+        seeds = {one.position: random.normal(size=(1, *one.shape)) for one in self._network.outputs}
         place = np.searchsorted(self.breakpoints, self.crossings.t)
         effective = np.zeros(len(self.crossings), np.bool_)
         of_boundary = {one.position: which for which, one in enumerate(self._boundaries)}
@@ -216,7 +202,8 @@ class Path:
                 rows = group[place[chosen] - parts.start + side]
                 effective[chosen] |= flat[rows, self.crossings.index[chosen]] != 0
 
-        self._integral(self._outputs).look(self.start, self.end, self._bounds, seeds, see)
+        integral = self._functions.integral([one.position for one in self._network.outputs])
+        integral.look(self.start, self.end, self._bounds, seeds, see)
         return effective
 
     def integrated_gradients(
@@ -264,7 +251,7 @@ class Path:
             chosen = np.array([int(strength.argmax())])
         else:
             chosen = chosen_neurons(found, neurons)
-        integral = self._integral([found.position])
+        integral = self._functions.integral([found.position])
         results = np.empty((len(chosen), *self.start.shape))
         with progress_of_inputs("integrated gradients", len(chosen), progress) as advance:
             for result, neuron in zip(results, chosen):
@@ -278,25 +265,15 @@ class Path:
     def _bounds(self) -> NDArray[np.float64]:
         return np.concatenate([[0.0], self.breakpoints, [1.0]])
 
-    def _integral(self, positions: Sequence[int]) -> LineIntegral:
-        return LineIntegral(self._graph, positions, self._boundaries, self._memory_budget)
-
     def _values(self, t: NDArray[np.float64], position: int) -> NDArray[np.float64]:
         """Evaluate a position of the graph at places of the path, (len(t), *shape)."""
-        if position not in self._compiled:
-            image = tf.TensorSpec((None, *self.start.shape), tf.float64)
-            self._compiled[position] = Compiled(
-                lambda x: self._graph.values(x, [position])[0], [image]
-            )
         places = t.reshape(-1, *(1,) * self.start.ndim)
-        of_a_place = memory.evaluation(self._graph, [position])
-        size = at_a_time(self._graph, [position], self._memory_budget, of_a_place)
-        evaluate = self._compiled[position]
         parts = [
-            evaluate(self.start + places[some] * (self.end - self.start))
-            for some in slices(len(t), size)
+            self._functions.values(self.start + places[some] * (self.end - self.start), [position])
+            for some in self._functions.slices(len(t), [position])
         ]
-        return np.concatenate(parts) if parts else evaluate(self.start[np.newaxis])[:0]
+        shape = self._functions.graph.operations[position].shape
+        return np.concatenate([np.zeros((0, *shape)), *(values for (values,) in parts)])
 
 
 # Where it is on the line, which boundary, which of its neurons or windows, the states around it.

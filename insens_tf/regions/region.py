@@ -16,7 +16,7 @@ from insens_tf.arguments import one_of, whole_number
 from insens_tf.chunks import readable_size
 from insens_tf.projections import chosen_neurons
 from insens_tf.read_network import ReadNetwork
-from insens_tf.regions.hyperplanes import Hyperplanes, RegionFunctions
+from insens_tf.regions.region_functions import Hyperplanes, RegionFunctions
 from insens_tf.regions.weight_norms import DUAL_NORMS
 
 __all__ = ["NearBoundary", "Region"]
@@ -107,7 +107,7 @@ class Region:
         one = np.shape(z) == self.x.shape
         inputs = self._network.in_float64(np.asarray(z)[np.newaxis] if one else z, "z")
         same = np.ones(len(inputs), np.bool_)
-        for rows in self._functions.slices(len(inputs)):
+        for rows in self._functions.slices(len(inputs), self._functions.decisive):
             for state, here in zip(self._functions.states(inputs[rows]), self._states):
                 same[rows] &= (state == here).all(axis=1)
         return bool(same[0]) if one else same

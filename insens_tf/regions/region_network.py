@@ -13,10 +13,10 @@ from insens_tf.arguments import one_of
 from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.read_network import ReadNetwork
 from insens_tf.regions.boundaries import GateBoundary, boundaries_of
-from insens_tf.regions.hyperplanes import RegionFunctions
 from insens_tf.regions.margins import Margins
 from insens_tf.regions.path import Path
 from insens_tf.regions.region import Region
+from insens_tf.regions.region_functions import RegionFunctions
 from insens_tf.regions.state_difference import StateDifference, state_difference
 from insens_tf.regions.weight_norms import DUAL_NORMS
 
@@ -216,7 +216,7 @@ class RegionNetwork(ReadNetwork):
         self._read_what_changed()
         start, end = self.one_in_float64(a, "a"), self.one_in_float64(b, "b")
         self.prove(np.stack([start, end]).astype(self.dtype))
-        return Path(self, start, end, progress=progress)
+        return Path(self, self._region_functions(), start, end, progress=progress)
 
     def _thresholds(self) -> dict[int, list[float]]:
         """Return, by a hidden layer's position, at which activities its neurons switch."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from insens_tf.regions.hyperplanes import RegionFunctions
+from insens_tf.regions.region_functions import RegionFunctions
 
 __all__ = ["StateDifference", "state_difference"]
 
@@ -57,7 +57,7 @@ def state_difference(
     """Return in what the states of pairs of inputs differ, (n, *input_shape) each."""
     boundaries = functions.boundaries
     columns: list[list[NDArray[np.int64]]] = [[np.zeros(0, np.int64)] for _ in range(5)]
-    for rows in functions.slices(len(a)):
+    for rows in functions.slices(len(a), functions.decisive):
         states = zip(functions.states(a[rows]), functions.states(b[rows]))
         for number, (one, other) in enumerate(states):
             row, place = np.nonzero(one != other)

@@ -1,9 +1,10 @@
-"""The hyperplanes that bound linear regions, and how far they are from an input."""
+"""What is compiled for the linear regions of one network, and the hyperplanes that bound them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from insens_tf.layers import HiddenLayer
 from insens_tf.regions.boundaries import GateBoundary, boundaries_of
 from insens_tf.regions.float64_graph import in_float64
 from insens_tf.regions.leads import with_leads
+from insens_tf.regions.line import Line
 from insens_tf.regions.line_gradients import LineGradients
+from insens_tf.regions.line_integral import LineIntegral
 from insens_tf.regions.weight_norms import WeightNorms
 from insens_tf.switched_weights import Gradients
 
@@ -103,19 +106,37 @@ class RegionFunctions:
 
     def states(self, x: Floats) -> States:
         """Return each boundary's state for inputs, (n, neurons or windows) each."""
-        decisive = self.values(x, [one.operand for one in self.boundaries])
+        decisive = self.values(x, self.decisive)
         return [one.state(value) for one, value in zip(self.boundaries, decisive)]
 
-    def slices(self, inputs: int) -> Iterator[slice]:
-        """Yield slices of so many inputs whose states fit the memory budget."""
-        positions = [one.operand for one in self.boundaries] or [0]
-        # Values in float64, and some arrays as large as the states beside them.
+    @property
+    def decisive(self) -> list[int]:
+        """The positions of what decides the states."""
+        return [one.operand for one in self.boundaries]
+
+    def slices(self, inputs: int, positions: Sequence[int]) -> Iterator[slice]:
+        """Yield slices of so many inputs whose values at `positions` fit the memory budget."""
+        positions = positions or [0]
+        # The values themselves, and some arrays as large as the states beside them.
         each = 2 * memory.evaluation(self.graph, positions)
         return slices(inputs, at_a_time(self.graph, positions, self._memory_budget, each))
 
+    @cached_property
+    def line(self) -> Line:
+        """What goes along lines, through the whole network."""
+        return Line(self.graph, self.boundaries, self._memory_budget)
+
+    def integral(self, positions: Sequence[int]) -> LineIntegral:
+        """Return what integrates gradients of layers along lines."""
+        found: LineIntegral = self._compiled.kept(
+            ("integral", *positions),
+            lambda: LineIntegral(self.graph, positions, self.boundaries, self._memory_budget),
+        )
+        return found
+
     def hyperplanes(self, x: Floats, states: States) -> Hyperplanes:
         """Return all hyperplanes around an input, (*input_shape), whose states these are."""
-        positions = [one.operand for one in self.boundaries] + [one.position for one in self._leads]
+        positions = self.decisive + [one.position for one in self._leads]
         values = [value.reshape(-1) for value in self.values(x[np.newaxis], positions)]
         columns = []
         for which, boundary in enumerate(self.boundaries):

@@ -1,44 +1,49 @@
-"""An estimate of Insens from random probes, for networks where the exact norms cost minutes.
+"""An estimate of Insens, to a tolerance, for networks where the exact norms cost minutes.
 
-A probe z of independent standard normal components makes w z of every neuron exactly normal with
-variance w w. So the sum S of (w z)^2 over k probes is w w times a chi-squared variable of k degrees
-of freedom, and as E[1 / chi^2_k] = 1 / (k - 2), the mean of (k - 2) / S is exactly 1 / (w w):
-Omega's estimate has no bias, whatever the network.
-
-All neurons share the probes, so their errors go together, and only the map shows how far they
-cancel. Its standard error is a jackknife in groups of probes: what Omega becomes, to first order,
-when one group weighs more. That is one more vector-Jacobian product a group, each neuron's seed
-times how much more than its part of S the group has.
+Random probes are pushed forward, and their squares at every neuron are what its w w is estimated
+from (`norm_estimator`). If more would be needed than it costs to look for better, random sums of
+neurons are taken back to the input: they show the directions that carry most of what Omega is made
+of. What lies inside of their span is then computed exactly, and only the rest estimated. This goes
+on, each time with twice as many directions, until the maps' errors are small enough.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from insens_tf import equations
-from insens_tf.chunks import slices
-from insens_tf.execution import Compiled
+from insens_tf.estimate_passes import EstimatePasses, grouped
+from insens_tf.estimate_rounds import GROUPS, LEAST_PROBES, LayerEstimate, Rounds
 from insens_tf.graph import Graph
-from insens_tf.insens import Passes, warn_of_vanished_squares, weighted_activity
+from insens_tf.insens import warn_of_vanished_squares, weighted_activity
 from insens_tf.layers import HiddenLayer
-from insens_tf.row_norms.probes import probes_at_a_time, pushed_squares
 
-__all__ = ["GROUPS", "Estimator", "InsensEstimate", "check_sampling", "map_and_error"]
+__all__ = [
+    "MOST_PASSES",
+    "TOLERANCE",
+    "Estimator",
+    "InsensEstimate",
+    "Sampling",
+    "checked_sampling",
+    "warn_of_tolerance",
+]
 
-GROUPS = 8
-"""Of probes, for the jackknife."""
+TOLERANCE = 0.05
+"""The error of a map, relative to its length, unless told otherwise."""
 
-PROBES = 64
-"""How many there are unless told otherwise."""
+MOST_PASSES = 2048
+"""Of one input, unless told otherwise."""
 
-LEAST_PROBES = 2 * GROUPS
+# What is held of an input beside passes, for a neuron: numbers of the network's dtype (what lies
+# inside, each group's squares, the map's and the error's numbers), and of float64.
+HELD = 1 + GROUPS + 1 + GROUPS
+HELD_IN_DOUBLE = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +53,24 @@ class InsensEstimate:
     Attributes
     ----------
     omega : numpy.ndarray, shape (n, *input_shape)
-        The estimate of Omega (Eq. 8), without bias.
+        The estimate of Omega (Eq. 8).
     standard_error : numpy.ndarray, shape (n, *input_shape)
         Of each component of omega: about what its standard deviation over seeds is.
     probes : int
-        How many there were; the error falls with their square root.
+        How many random ones there were, of the input that had most: the error falls with their
+        square root.
     seed : int
         What they were drawn from.
+    passes : numpy.ndarray of int, shape (n,)
+        How many directions of the input were pushed forward and sums of neurons were taken back,
+        for this layer and those that were estimated with it; the maps and their errors come on top.
     """
 
     omega: NDArray[Any]
     standard_error: NDArray[Any]
     probes: int
     seed: int
+    passes: NDArray[np.int64]
 
     @property
     def relative_error(self) -> NDArray[Any]:
@@ -82,17 +92,70 @@ class InsensEstimate:
         )
 
 
-def check_sampling(probes: Any, seed: Any) -> None:
-    """Raise ValueError unless `probes` and `seed` are such as `Estimator` takes."""
-    if not _whole_number(probes) or probes < LEAST_PROBES:
+@dataclass(frozen=True)
+class Sampling:
+    """How much is drawn, and from what: to a tolerance, or a number of probes."""
+
+    tolerance: float
+    probes: int | None
+    most_passes: int
+    seed: int
+
+
+def checked_sampling(tolerance: Any, probes: Any, most_passes: Any, seed: Any) -> Sampling:
+    """Return what is drawn; raise ValueError for what `estimate_insens` does not take."""
+    if tolerance is not None and probes is not None:
+        raise ValueError(
+            f"tolerance={tolerance!r} and probes={probes!r}: expected one of them; tolerance takes "
+            "as many probes as it needs, probes takes so many and says the error"
+        )
+    if tolerance is None:
+        tolerance = TOLERANCE
+    elif not _real_number(tolerance) or not 0 < tolerance <= 1:
+        raise ValueError(
+            f"tolerance={tolerance!r}: expected a number above 0 and at most 1, the error of a map "
+            "relative to its length"
+        )
+    if probes is not None and (not _whole_number(probes) or probes < LEAST_PROBES):
         raise ValueError(
             f"probes={probes!r}: expected a whole number, at least {LEAST_PROBES}; the error falls "
             "with its square root"
+        )
+    if not _whole_number(most_passes) or most_passes < LEAST_PROBES:
+        raise ValueError(
+            f"most_passes={most_passes!r}: expected a whole number, at least {LEAST_PROBES}"
         )
     if not _whole_number(seed) or seed < 0:
         raise ValueError(
             f"seed={seed!r}: expected a whole number, at least 0, to draw the probes from"
         )
+    return Sampling(
+        float(tolerance), None if probes is None else int(probes), int(most_passes), int(seed)
+    )
+
+
+def warn_of_tolerance(
+    layers: Sequence[HiddenLayer], estimates: Sequence[InsensEstimate], sampling: Sampling
+) -> None:
+    """Warn of maps whose errors are larger than what was asked for, with the errors they have."""
+    too_large = [
+        f"{layer.name!r} {estimate.relative_error.max():.2g}"
+        for layer, estimate in zip(layers, estimates)
+        if (estimate.relative_error > sampling.tolerance).any()
+    ]
+    if too_large:
+        warnings.warn(
+            f"estimate_insens: after most_passes={sampling.most_passes} the error is still above "
+            f"tolerance={sampling.tolerance:g} of {'layer' if len(too_large) == 1 else 'layers'} "
+            f"{', '.join(too_large)}; allow more most_passes, ask for a larger tolerance, or take "
+            "insens, which is exact (plan() says what it takes)",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _real_number(value: Any) -> bool:
+    return isinstance(value, (float, np.floating)) or _whole_number(value)
 
 
 def _whole_number(value: Any) -> bool:
@@ -112,24 +175,20 @@ class Estimator:
 
     def __init__(self, graph: Graph, layers: Sequence[HiddenLayer], memory_budget: int) -> None:
         self._layers = tuple(layers)
-        positions = [layer.position for layer in layers]
-        # Half of the budget is for the graph, half for what is held beside it of each input: the
-        # activities, terms and sums of squares of all layers, and some arrays of one, in float64.
-        self._rows_at_a_time = probes_at_a_time(graph, positions, memory_budget // 2)
-        held = (3 + GROUPS) * graph.dtype.size * sum(layer.neurons for layer in layers)
-        held += 8 * 8 * max(layer.neurons for layer in layers)
-        self._inputs_at_a_time = max(1, min(self._rows_at_a_time, memory_budget // 2 // held))
-        image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
-        self._squares = Compiled(partial(pushed_squares, graph, positions), [image, image])
-        self._passes = Passes(graph, layers)
+        # Half of the budget is for the graph's passes, a fourth for what is held of each neuron
+        # beside them, and a fourth for the basis: itself, and twice while it is made orthonormal.
+        of_a_neuron = HELD * graph.dtype.size + 8 * HELD_IN_DOUBLE
+        self._groups = grouped(layers, memory_budget / 4 / of_a_neuron)
+        self._passes = [EstimatePasses(graph, group, memory_budget / 2) for group in self._groups]
+        of_a_direction = 3 * graph.dtype.size * graph.operations[0].size
+        self._largest_basis = memory_budget // 4 // of_a_direction
 
     def __call__(
         self,
         x: NDArray[Any],
         frequencies: Sequence[NDArray[Any] | None],
         state: str,
-        probes: int,
-        seed: int,
+        sampling: Sampling,
         advance: Callable[[float], None],
     ) -> list[InsensEstimate]:
         """Return the estimate of each layer's Omega.
@@ -140,95 +199,66 @@ class Estimator:
         frequencies : sequence of numpy.ndarray or None
             m/N, one a layer, of the layer's shape; None: all ones.
         state : {"inactive", "active", "all"}
-        probes, seed : int
-            As `check_sampling` has them. Every input gets the same probes.
+        sampling : Sampling
+            Every input gets the same probes.
         advance : callable
             Called with the number of inputs' worth of work done since.
         """
-        sizes = [probes // GROUPS + (group < probes % GROUPS) for group in range(GROUPS)]
-        estimates = [
-            InsensEstimate(np.empty_like(x), np.empty_like(x), int(probes), int(seed))
-            for _ in self._layers
+        found: dict[HiddenLayer, list[LayerEstimate]] = {layer: [] for layer in self._layers}
+        frequency_of = dict(zip(self._layers, frequencies))
+        for row in range(len(x)):
+            for group, passes in zip(self._groups, self._passes):
+                estimates = self._of_an_input(
+                    group,
+                    passes,
+                    x[row : row + 1],
+                    [frequency_of[layer] for layer in group],
+                    state,
+                    sampling,
+                    partial(_advance_by, advance, len(group) / len(self._layers)),
+                )
+                for layer, estimate in zip(group, estimates):
+                    found[layer].append(estimate)
+        return [
+            InsensEstimate(
+                np.stack([one.omega for one in found[layer]]),
+                np.stack([one.standard_error for one in found[layer]]),
+                max(one.probes for one in found[layer]),
+                sampling.seed,
+                np.array([one.passes for one in found[layer]]),
+            )
+            for layer in self._layers
         ]
-        for rows in slices(len(x), self._inputs_at_a_time):
-            weighted = [
-                weighted_activity(activity, frequency, state)[1]
-                for activity, frequency in zip(self._passes.activities(x[rows]), frequencies)
-            ]
-            found = self._maps_and_errors(x[rows], weighted, sizes, seed, advance)
-            for estimate, (omega, error) in zip(estimates, found):
-                estimate.omega[rows], estimate.standard_error[rows] = omega, error
-        return estimates
 
-    def _maps_and_errors(
+    def _of_an_input(
         self,
+        layers: Sequence[HiddenLayer],
+        passes: EstimatePasses,
         x: NDArray[Any],
-        weighted: Sequence[NDArray[Any]],
-        sizes: Sequence[int],
-        seed: int,
+        frequencies: Sequence[NDArray[Any] | None],
+        state: str,
+        sampling: Sampling,
         advance: Callable[[float], None],
-    ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """Return omega and standard error of each layer, for inputs that fit the budget at once."""
-        found = []
-        for layer, activity, squares in zip(
-            self._layers, weighted, self._squares_of_groups(x, sizes, seed, advance)
-        ):
-            combine = partial(self._passes.backward[layer], x)
-            warn_of_vanished_squares(layer, activity, squares.sum(axis=0), combine)
-            found.append(map_and_error(activity, squares, sizes, combine))
-        return found
+    ) -> list[LayerEstimate]:
+        """Return the estimates of some layers for one input, (1, *input_shape)."""
+        weighted = [
+            weighted_activity(activity, frequency, state)[1][0]
+            for activity, frequency in zip(passes.activities(x), frequencies)
+        ]
 
-    def _squares_of_groups(
-        self, x: NDArray[Any], sizes: Sequence[int], seed: int, advance: Callable[[float], None]
-    ) -> list[NDArray[Any]]:
-        """Return each group's sum of (w z)^2, one array a layer, (groups, n, *layer shape)."""
-        squares = [np.zeros((len(sizes), len(x), *layer.shape), x.dtype) for layer in self._layers]
-        # Drawn one after another, the probes are the same in chunks of any size.
-        random = np.random.default_rng(seed)
-        for group, size in enumerate(sizes):
-            for chunk in slices(size, max(1, self._rows_at_a_time // len(x))):
-                count = chunk.stop - chunk.start
-                for total, part in zip(
-                    squares, self._squares(x, random.standard_normal((count, *x.shape[1:])))
-                ):
-                    total[group] += part
-                advance(len(x) * count / sum(sizes))
-        return squares
+        def check(index: int, activity: NDArray[Any], norms: NDArray[Any]) -> None:
+            warn_of_vanished_squares(
+                layers[index],
+                activity[np.newaxis],
+                norms[np.newaxis],
+                lambda numbers: passes.maps(x, index, numbers),
+            )
+
+        rounds = Rounds(passes, x, weighted, sampling.seed, self._largest_basis, check)
+        if sampling.probes is not None:
+            return rounds.of_probes(sampling.probes, advance)
+        return rounds.to_tolerance(sampling.tolerance, sampling.most_passes, advance)
 
 
-def map_and_error(
-    activity: NDArray[Any],
-    squares: NDArray[Any],
-    sizes: Sequence[int],
-    combine: Callable[[NDArray[Any]], NDArray[Any]],
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the estimate of Omega (Eq. 8), and its standard error.
-
-    Parameters
-    ----------
-    activity : numpy.ndarray, shape (n, *layer shape)
-        (m/N) v of the neurons that are summed over, 0 of all others.
-    squares : numpy.ndarray, shape (groups, n, *layer shape)
-        The sum of (w z)^2 over the probes of each group.
-    sizes : sequence of int
-        How many probes each group has.
-    combine : callable
-        Takes a number a neuron, (n, *layer shape), and returns the sum over neurons of number * w,
-        (n, *input_shape).
-    """
-    probes = sum(sizes)
-    total = squares.sum(axis=0)
-    # A neuron whose squares are too large for the dtype is not to pass for one far from its centre.
-    total = np.where(np.isfinite(total), total, np.nan)
-    multiples = equations.omega(float(probes - 2) * activity, total)
-    omega = combine(multiples)
-    variance = np.zeros(omega.shape)
-    for size, part in zip(sizes, squares):
-        share = np.divide(part, total, out=np.zeros(total.shape), where=total != 0)
-        variance += np.square(combine(multiples * (share - size / probes)), dtype=np.float64)
-    # Of one neuron the estimate's variance is 2 / (k - 4) of the square of what it estimates. As a
-    # share is a beta variable, the sum's mean is that times (k - 2) / (k + 2) and what of 1 the
-    # squares of the expected shares leave.
-    of_shares = sum((size / probes) ** 2 for size in sizes)
-    variance *= (probes + 2) / ((probes - 2) * (1 - of_shares))
-    return omega, np.sqrt(variance)
+def _advance_by(advance: Callable[[float], None], share: float, done: float) -> None:
+    advance(share * done)

@@ -172,17 +172,48 @@ class Graph:
         if not position:
             chosen = tf.one_hot(neurons, self.operations[0].size, dtype=x.dtype)
             return activity, tf.reshape(chosen, (-1, *self.input_shape))
-        gradients: dict[int, list[tf.Tensor]] = {}
-        for ancestor in reversed(ancestors[1:]):
-            operation = self.operations[ancestor]
+        operation = self.operations[position]
+        operands = [values[operand] for operand in operation.operands]
+        rows = operation.rows(neurons, *operands)
+        return activity, self._taken_back(values, zip(operation.operands, rows))
+
+    def taken_back(
+        self, x: tf.Tensor, positions: Sequence[int], numbers: Sequence[tf.Tensor]
+    ) -> tf.Tensor:
+        """Return the sum over neurons of all layers of number * w: several for one input at once.
+
+        Parameters
+        ----------
+        x : tf.Tensor, shape (1, *input_shape)
+        positions : sequence of int
+            The neurons' layers.
+        numbers : sequence of tf.Tensor, shape (count, *shape of the operation)
+            One a layer.
+
+        Returns
+        -------
+        tf.Tensor, shape (count, *input_shape)
+        """
+        ancestors = self.ancestors(positions)
+        values = dict(zip(ancestors, self.values(x, ancestors)))
+        return self._taken_back(values, zip(positions, numbers))
+
+    def _taken_back(
+        self, values: Mapping[int, tf.Tensor], gradients: Iterable[tuple[int, tf.Tensor]]
+    ) -> tf.Tensor:
+        """Take gradients, of values by their position, back to the input; the state is values'."""
+        parts: dict[int, list[tf.Tensor]] = {}
+        for position, gradient in gradients:
+            parts.setdefault(position, []).append(gradient)
+        for position in range(max(parts), 0, -1):
+            if position not in parts:
+                continue
+            operation = self.operations[position]
             operands = [values[operand] for operand in operation.operands]
-            if ancestor == position:
-                parts = operation.rows(neurons, *operands)
-            else:
-                parts = operation.transposed(*operands)(summed(gradients.pop(ancestor)))
-            for operand, part in zip(operation.operands, parts):
-                gradients.setdefault(operand, []).append(part)
-        return activity, summed(gradients[0])
+            back = operation.transposed(*operands)(summed(parts.pop(position)))
+            for operand, part in zip(operation.operands, back):
+                parts.setdefault(operand, []).append(part)
+        return summed(parts[0])
 
     def elements(self, positions: Sequence[int]) -> int:
         """Return how many numbers one input's values are, all the way up to `positions`."""

@@ -15,7 +15,13 @@ from insens_tf.argument_types import FrequencyLike, LayerLike, Neurons
 from insens_tf.arguments import one_of
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.chunks import at_a_time, slices
-from insens_tf.estimate import Estimator, InsensEstimate, check_sampling
+from insens_tf.estimate import (
+    MOST_PASSES,
+    Estimator,
+    InsensEstimate,
+    checked_sampling,
+    warn_of_tolerance,
+)
 from insens_tf.execution import Compiled
 from insens_tf.frequency_check import checked_frequency
 from insens_tf.input_scale import warn_of_scale
@@ -339,7 +345,9 @@ class SwitchedNetwork(RegionNetwork):
         layer: LayerLike,
         frequency: FrequencyLike = None,
         *,
-        probes: int = 64,
+        tolerance: float | None = None,
+        probes: int | None = None,
+        most_passes: int = MOST_PASSES,
         seed: int = 0,
         state: str = "inactive",
         progress: bool = True,
@@ -352,7 +360,9 @@ class SwitchedNetwork(RegionNetwork):
         layer: Sequence[LayerLike],
         frequency: FrequencyLike = None,
         *,
-        probes: int = 64,
+        tolerance: float | None = None,
+        probes: int | None = None,
+        most_passes: int = MOST_PASSES,
         seed: int = 0,
         state: str = "inactive",
         progress: bool = True,
@@ -364,30 +374,39 @@ class SwitchedNetwork(RegionNetwork):
         layer: LayerLike | Sequence[LayerLike],
         frequency: FrequencyLike = None,
         *,
-        probes: int = 64,
+        tolerance: float | None = None,
+        probes: int | None = None,
+        most_passes: int = MOST_PASSES,
         seed: int = 0,
         state: str = "inactive",
         progress: bool = True,
     ) -> InsensEstimate | dict[str, InsensEstimate]:
-        """Return an estimate of Insens from random probes, and its error.
+        """Return an estimate of Insens to a tolerance, and the error that it has.
 
-        It is for networks where `insens` costs minutes, and never used in its place unasked. A
-        probe costs about one gradient of the network, however many neurons and layers there are;
-        the maps and their errors cost nine more a layer.
+        For networks where `insens` costs minutes, and never taken instead of it unasked. A pass
+        costs about half a gradient of the network, however many neurons and layers there are; the
+        maps and their errors cost nine more a layer, each time that they are looked at.
 
         Parameters
         ----------
         x : array, shape (n, *input_shape)
             The inputs.
         layer : str, int, HiddenLayer, Keras layer, or list of them
-            One hidden layer, or several from the same probes.
+            One hidden layer, or several from the same passes.
         frequency : mapping of str to array, or array of the layer's shape, optional
             m/N in 0..1, as `activation_frequency` returns it. None: every neuron weighs 1.
-        probes : int
-            How many, at least 16. The error falls with their square root.
+        tolerance : float, optional
+            The error to reach, above 0 and at most 1: of each map, relative to its length. None:
+            0.05. As many passes are taken as it needs.
+        probes : int, optional
+            Instead of a tolerance, how many random probes to take, at least 16. The error falls
+            with their square root.
+        most_passes : int
+            How many passes to take for an input at most, on the way to the tolerance.
         seed : int
             What the probes are drawn from, at least 0. The same one gives the same estimate (to
-            rounding) of an input in any batch and under any memory budget.
+            rounding) of an input in any batch; of a number of probes also with any other layers
+            and under any memory budget.
         state : {"inactive", "active", "all"}
             Which neurons are summed over; the paper's is "inactive", v <= 0.
         progress : bool
@@ -396,30 +415,41 @@ class SwitchedNetwork(RegionNetwork):
         Returns
         -------
         InsensEstimate, or dict of str to such for a list
-            omega and standard_error, (n, *input_shape) each, and relative_error, (n,).
+            omega and standard_error, (n, *input_shape) each, relative_error, (n,), which says what
+            was reached, and passes, (n,).
 
         Raises
         ------
         ValueError
             If an argument is wrong; the message says what was expected.
 
+        Warns
+        -----
+        RuntimeWarning
+            If a map's error is above the tolerance after `most_passes`.
+
         Notes
         -----
-        1 / (w w) is estimated as (k - 2) / sum over k probes z of (w z)^2. With z standard normal
-        that has no bias. The standard error is a jackknife over groups of probes.
+        w w is estimated as the mean of (w z)^2 over random probes z, standard normal. If many of
+        them are needed, the directions that carry most of Omega are found first, and only what
+        lies outside of their span is estimated. 1 / (w w) of k probes alone has no bias; beside a
+        basis it has one of the order of 1 / k^2. The standard error is a jackknife over groups of
+        probes. `insens_tf.norm_estimator` has the formulas and where they come from.
         """
         layers, single, inputs = self._checked(layer, x)
         frequencies = checked_frequency(frequency, layers, single=single)
         warn_of_scale(inputs, frequency, self._reading)
         one_of("state", state, STATES)
-        check_sampling(probes, seed)
+        sampling = checked_sampling(tolerance, probes, most_passes, seed)
         compiled = self._compiled.kept(
             ("estimate", *layers), lambda: Estimator(self._graph, layers, self.memory_budget)
         )
         with progress_of_inputs("Insens, estimated", len(inputs), progress) as advance:
-            estimates = compiled(inputs, frequencies, state, probes, seed, advance)
+            estimates = compiled(inputs, frequencies, state, sampling, advance)
         for one, estimate in zip(layers, estimates):
             self._check_finite(one, estimate.omega, estimate.standard_error)
+        if sampling.probes is None:
+            warn_of_tolerance(layers, estimates, sampling)
         return _as_asked(layers, estimates, single)
 
     def plan(

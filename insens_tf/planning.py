@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from insens_tf import memory
 from insens_tf.bounded_cache import BoundedCache
 from insens_tf.chunks import at_a_time, readable_size
-from insens_tf.estimate import GROUPS, PROBES
+from insens_tf.estimate_rounds import GROUPS
 from insens_tf.graph import Graph
 from insens_tf.insens import Footprint, Passes
 from insens_tf.layers import HiddenLayer
@@ -32,6 +32,11 @@ FEW = 8
 FACTORS = (1.5, 2, 3, 4, 6, 8, 12, 16)
 LITTLE = 10.0
 SHARE = 0.1
+
+# What estimates to the default tolerance were measured to take, with `benchmarks.estimates`:
+# passes, and how often maps and errors are made of them.
+PASSES_OF_ESTIMATE = 128
+TIMES_OF_MAPS = 3
 
 # A choice is by the share of a layer's neurons that is needed, in so many steps: another frequency
 # is seldom another choice.
@@ -285,8 +290,10 @@ class Planner:
         return 2 * self._graph.work(self._output_positions, FEW)
 
     def _work_of_estimate(self, positions: Sequence[int]) -> float:
-        probes = PROBES * PUSH_WORK * self._graph.work(positions, FEW)
-        return probes + sum((1 + GROUPS) * 2 * self._graph.work([one], FEW) for one in positions)
+        passes = PASSES_OF_ESTIMATE * PUSH_WORK * self._graph.work(positions, FEW)
+        # An evaluation, and back from there.
+        maps = sum((2 + GROUPS) * self._graph.work([one], FEW) for one in positions)
+        return passes + TIMES_OF_MAPS * maps
 
     def _footprint(self, positions: Sequence[int], memory_budget: int) -> Footprint:
         return self._cache.kept(

@@ -225,8 +225,8 @@ def wrong_options(random: Random, folder: Path) -> None:
 
 @_malformed
 def wrong_sampling(random: Random, folder: Path) -> None:
-    thing: Any = random.choice([-1, 1.5, "many", None, True, np.nan])
-    option = random.choice(["probes", "seed"])
+    thing: Any = random.choice([-1, 1.5, "many", True, np.nan])
+    option = random.choice(["tolerance", "probes", "most_passes", "seed"])
     _network().estimate_insens(_images(), "second", progress=False, **{option: thing})
     raise _accepted(f"{option}={thing!r}")
 

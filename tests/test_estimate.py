@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 
 import insens_tf
-from insens_tf.estimate import GROUPS, InsensEstimate, map_and_error
+from insens_tf.estimate import InsensEstimate
+from insens_tf.estimate_rounds import GROUPS
+from insens_tf.norm_estimator import map_and_error_numbers
 from tests.architectures import build, images
 from tests.conftest import Case, CaseOf, needs_eager_mode_off
 from tests.oracle import Reference, assert_agrees
@@ -40,20 +42,25 @@ def sizes_of_groups(probes: int) -> list[int]:
     return [len(group) for group in np.array_split(np.arange(probes), GROUPS)]
 
 
+def map_and_error(
+    terms: np.ndarray, inside: np.ndarray, squares: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Omega and its standard error, of the squares of probes in groups in turn, (probes, n, k)."""
+    sizes = sizes_of_groups(len(squares))
+    groups = np.stack([squares[group::GROUPS].sum(axis=0) for group in range(GROUPS)])
+    numbers = map_and_error_numbers(terms, inside, groups, sizes)
+    maps = np.einsum("gin,ind->gid", numbers, weights)
+    return maps[0], np.sqrt(np.square(maps[1:]).sum(axis=0))
+
+
 def estimated(
     reference: Reference, terms: np.ndarray, probes: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Omega and its standard error, of probes that NumPy pushes through the oracle's weights."""
     weights = reference.weights.reshape(*terms.shape, -1)
-    random = np.random.default_rng(seed)
-    sizes = sizes_of_groups(probes)
-    squares = []
-    for size in sizes:
-        drawn = random.standard_normal((size, weights.shape[-1]))
-        squares.append(np.square(weights @ drawn.T).sum(axis=-1))
-    maps = map_and_error(
-        terms, np.stack(squares), sizes, lambda seeds: np.einsum("in,ind->id", seeds, weights)
-    )
+    drawn = np.random.default_rng(seed).standard_normal((probes, weights.shape[-1]))
+    squares = np.square(np.einsum("pd,ind->pin", drawn, weights))
+    maps = map_and_error(terms, np.zeros(terms.shape), squares, weights)
     omega, standard_error = (one.reshape(reference.x.shape) for one in maps)
     return omega, standard_error
 
@@ -176,11 +183,10 @@ def test_map_and_error_of_a_case_by_hand() -> None:
         variance += change**2
     variance *= 9 / 5 / (1 - (4 + 4 + 9) / 49)
 
-    actual = map_and_error(
-        terms[np.newaxis], np.stack(squares)[:, np.newaxis], (2, 2, 3), lambda seed: seed @ weights
-    )
-    assert_agrees(actual[0][0], omega)
-    assert_agrees(actual[1][0], np.sqrt(variance))
+    numbers = map_and_error_numbers(terms, np.zeros(3), np.stack(squares), (2, 2, 3))
+    maps = numbers @ weights
+    assert_agrees(maps[0], omega)
+    assert_agrees(np.sqrt(np.square(maps[1:]).sum(axis=0)), np.sqrt(variance))
 
 
 @pytest.mark.parametrize("sizes", [(2,) * 8, (8,) * 8, (7, 7, 7, 6, 6, 6, 6, 6)])
@@ -189,7 +195,8 @@ def test_of_one_neuron_mean_and_variance_are_exact(sizes: tuple[int, ...]) -> No
     draws = 200_000
     random = np.random.default_rng(5)
     squares = np.stack([random.chisquare(size, (draws, 1)) for size in sizes])
-    estimates, errors = map_and_error(np.ones((draws, 1)), squares, sizes, lambda seed: seed)
+    numbers = map_and_error_numbers(np.ones((draws, 1)), np.zeros((draws, 1)), squares, sizes)
+    estimates, errors = numbers[0], np.sqrt(np.square(numbers[1:]).sum(axis=0))
     variance = 2.0 / (sum(sizes) - 4)
     assert estimates.mean() == pytest.approx(1.0, abs=0.01)
     assert estimates.var() == pytest.approx(variance, rel=0.05)
@@ -226,8 +233,8 @@ def test_a_frequency_of_zero_leaves_nothing(case: CaseOf) -> None:
 def test_float32_has_the_probes_of_float64(case: CaseOf) -> None:
     this = case("2CONV", 0)
     network = insens_tf.SwitchedNetwork(build("2CONV", 0, "float32"))
-    double = this.network.estimate_insens(this.x, [0, 1, 2])
-    single = network.estimate_insens(this.x, [0, 1, 2])
+    double = this.network.estimate_insens(this.x, [0, 1, 2], probes=64)
+    single = network.estimate_insens(this.x, [0, 1, 2], probes=64)
     for expected, actual in zip(double.values(), single.values(), strict=True):
         assert actual.omega.dtype == actual.standard_error.dtype == np.float32
         assert_agrees(actual.omega, expected.omega, 1e-4)
@@ -303,14 +310,14 @@ def test_seeds_of_numpy_are_left_alone(case: CaseOf) -> None:
 def test_relative_error_and_what_is_shown() -> None:
     omega = np.array([[3.0, 4.0], [0.0, 0.0], [1e30, 0.0]], np.float32)
     error = np.array([[0.3, 0.4], [0.0, 0.0], [0.0, 2e29]], np.float32)
-    estimate = InsensEstimate(omega, error, probes=64, seed=3)
+    estimate = InsensEstimate(omega, error, probes=64, seed=3, passes=np.full(3, 64))
     np.testing.assert_allclose(estimate.relative_error, [0.1, 0.0, 0.2], rtol=1e-6)
     assert repr(estimate) == (
         "InsensEstimate(omega=(3, 2), probes=64, seed=3, relative_error=0..0.2)"
     )
 
 
-@pytest.mark.parametrize("probes", [2 * GROUPS - 1, 0, -64, 64.0, "64", True, None])
+@pytest.mark.parametrize("probes", [2 * GROUPS - 1, 0, -64, 64.0, "64", True])
 def test_refuses_wrong_probes(probes: Any, case: CaseOf) -> None:
     this = case("dense", 0)
     with pytest.raises(ValueError, match=r"probes=.*: expected a whole number, at least 16"):

@@ -14,6 +14,7 @@ from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
+from insens_tf.row_norms.probes import probe_images, probe_spacing
 
 __all__ = ["EstimatePasses", "grouped"]
 
@@ -56,6 +57,17 @@ class EstimatePasses:
     def depth(self, wanted: Sequence[int]) -> int:
         """Return how many of the first layers a pass goes through for some, by their indices."""
         return min(depth for depth in self._depths if depth > max(wanted))
+
+    def colours(self, wanted: Sequence[int]) -> int:
+        """Return how many coloured probes give w w of some layers exactly, by their indices."""
+        return int(np.prod(self._spacing(wanted)))
+
+    def coloured(self, wanted: Sequence[int], chosen: slice) -> NDArray[np.float64]:
+        """Return some of those probes, (count, *input_shape)."""
+        return probe_images(self._graph.input_shape, self._spacing(wanted), chosen)
+
+    def _spacing(self, wanted: Sequence[int]) -> tuple[int, ...]:
+        return probe_spacing(self._graph, [self._layers[one].position for one in wanted])
 
     def squares(
         self, x: NDArray[np.floating], directions: NDArray[np.floating], depth: int

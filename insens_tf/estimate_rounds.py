@@ -21,6 +21,9 @@ GROUPS = 8
 
 LEAST_PROBES = 2 * GROUPS
 
+# Fewer say too little of how large the error is: one that is small by luck would end the rounds.
+PROBES_BESIDE_A_BASIS = 32
+
 # A round takes at most so many times as many probes as there were: the error that says how many
 # are needed is itself known only roughly.
 LARGEST_STEP = 3
@@ -115,7 +118,7 @@ class Rounds:
     def of_probes(self, probes: int, advance: Callable[[float], None]) -> list[LayerEstimate]:
         """Return the estimates of so many random probes, whatever their errors."""
         self._push_probes(probes, lambda count: advance(count / probes))
-        self._update_maps()
+        self._update_maps(self._open)
         self._close(self._open)
         return self._layers
 
@@ -125,27 +128,28 @@ class Rounds:
         """Return the estimates when all errors are at most `tolerance`, or no pass is left."""
         told = _Told(advance)
         self._push_probes(LEAST_PROBES, told.taken)
-        self._update_maps()
+        self._update_maps(self._open)
         pays = True
         while True:
             self._close([one for one in self._open if self._layers[one].error <= tolerance])
+            self._compute_exactly(self._cheaper_exactly(tolerance, most_passes), told.taken)
             left = most_passes - self._taken
             if not self._open or left <= 0:
                 break
             more = self._probes_needed(tolerance) - self._probes
             told.expect(self._taken, more)
             directions = self._more_directions(left)
-            price = 2 * directions + LEAST_PROBES
+            price = 2 * directions + PROBES_BESIDE_A_BASIS
             if pays and directions and more * EXPECTED_TO_BE_SAVED > price:
                 needed = self._probes_needed(tolerance)
                 self._extend_basis(directions, told.taken)
-                self._push_probes(LEAST_PROBES, told.taken)
-                self._update_maps()
+                self._push_probes(PROBES_BESIDE_A_BASIS, told.taken)
+                self._update_maps(self._open)
                 pays = needed - self._probes_needed(tolerance) >= price
             else:
                 count = min(max(more, GROUPS), LARGEST_STEP * self._probes, left)
                 self._push_probes(count, told.taken)
-                self._update_maps()
+                self._update_maps(self._open)
         self._close(self._open)
         told.all()
         return self._layers
@@ -155,10 +159,21 @@ class Rounds:
         worst = max(self._layers[one].error for one in self._open)
         return norm_estimator.probes_for(tolerance, worst, self._probes)
 
+    def _cheaper_exactly(self, tolerance: float, most_passes: int) -> list[int]:
+        """Return the open layers that need no more coloured probes than random ones."""
+        chosen: list[int] = []
+        most = 0
+        for one in self._open:
+            needed = norm_estimator.probes_for(tolerance, self._layers[one].error, self._probes)
+            most = max(most, min(needed - self._probes, most_passes - self._taken))
+            if self._passes.colours([*chosen, one]) <= most:
+                chosen.append(one)
+        return chosen
+
     def _more_directions(self, passes: int) -> int:
         """Return by how many directions the basis is to grow, with so many passes left."""
         size = len(self._basis)
-        room = min(self._largest_basis - size, (passes - LEAST_PROBES) // 2)
+        room = min(self._largest_basis - size, (passes - PROBES_BESIDE_A_BASIS) // 2)
         return max(0, min(max(size, LEAST_PROBES), room))
 
     def _push_probes(self, count: int, taken: Callable[[int], None]) -> None:
@@ -168,7 +183,7 @@ class Rounds:
             size = block.stop - block.start
             drawn = self._random.standard_normal((size, self._x.size)).astype(self._x.dtype)
             directions = norm_estimator.outside(self._basis, drawn)
-            for one, squares in self._squares(directions, depth):
+            for one, squares in self._squares(directions, depth, self._open):
                 for square in range(size):
                     group = (self._probes + square) % GROUPS
                     self._layers[one].squares[group] += squares[square]
@@ -207,23 +222,42 @@ class Rounds:
             self._layers[one].squares[...] = 0
         for block in slices(count, self._passes.rows_forward(depth)):
             directions = self._basis[first:][block]
-            for one, squares in self._squares(directions, depth):
+            for one, squares in self._squares(directions, depth, self._open):
                 self._layers[one].inside += squares.sum(axis=0)
             self._taken += len(directions)
             taken(len(directions))
 
-    def _squares(self, directions: Array, depth: int) -> list[tuple[int, Array]]:
-        """Return (w z)^2 of directions, (count, d), of each layer that is open."""
+    def _compute_exactly(self, which: Sequence[int], taken: Callable[[int], None]) -> None:
+        """Finish layers whose neurons see so little that one probe serves many of them."""
+        if not which:
+            return
+        for one in which:
+            self._layers[one].inside[...] = 0
+            self._layers[one].squares[...] = 0
+        depth = self._passes.depth(which)
+        for block in slices(self._passes.colours(which), self._passes.rows_forward(depth)):
+            directions = self._passes.coloured(which, block).astype(self._x.dtype)
+            for one, squares in self._squares(directions, depth, which):
+                self._layers[one].inside += squares.sum(axis=0)
+            self._taken += len(directions)
+            taken(len(directions))
+        self._update_maps(which)
+        self._close(which)
+
+    def _squares(
+        self, directions: Array, depth: int, which: Sequence[int]
+    ) -> list[tuple[int, Array]]:
+        """Return (w z)^2 of directions, (count, d) or (count, *input_shape), of some layers."""
         images = directions.reshape(-1, *self._x.shape[1:])
         found = self._passes.squares(self._x, images, depth)
-        return [(one, found[one]) for one in self._open]
+        return [(one, found[one]) for one in which]
 
-    def _update_maps(self) -> None:
-        """Make the maps and errors of all layers that are open."""
+    def _update_maps(self, which: Sequence[int]) -> None:
+        """Make the maps and errors of some layers."""
         sizes = [
             self._probes // GROUPS + (group < self._probes % GROUPS) for group in range(GROUPS)
         ]
-        for one in self._open:
+        for one in which:
             layer = self._layers[one]
             numbers = norm_estimator.map_and_error_numbers(
                 layer.activity, layer.inside, layer.squares, sizes

@@ -163,6 +163,29 @@ def _memory_of_ways(rows: list[Row]) -> list[Row]:
     ]
 
 
+def _estimates(rows: list[Row]) -> list[Row]:
+    cells = []
+    for row in rows:
+        timed, known = "ratio" in row, "actual" in row
+        stated = row["stated"] if known else row.get("largest_error", 0.0)
+        is_exact = known and stated == 0
+        cells.append(
+            {
+                "network": row["network"],
+                "layer": row["layer"],
+                "passes": number(row["passes"]) if timed else "",
+                "seconds": number(row["seconds"]) if timed else "",
+                "/ IG64": number(row["ratio"]) if timed else "",
+                "stated": "exact" if is_exact else number(stated),
+                "actual": number(row["actual"]) if known else "",
+                "actual / stated": number(row["actual"] / stated) if known and stated else "",
+                "held against": row.get("against", ""),
+                "seeds": row.get("seeds", ""),
+            }
+        )
+    return cells
+
+
 def _refused(rows: list[Row]) -> list[Row]:
     return [{"network": row["network"], "refused with": row["refused"]} for row in rows]
 
@@ -177,6 +200,7 @@ SECTIONS: dict[str, tuple[str, Callable[[list[Row]], list[Row]]]] = {
     "width": ("How cost grows with the width", _growth),
     "depth": ("How cost grows with the depth", _growth),
     "architectures": ("Real architectures against automatic differentiation", _architectures),
+    "estimates": ("Estimates of Insens: cost, and error", _estimates),
     "memory": ("Memory, planned and measured, at 224 x 224 pixels", _memory_of_ways),
     "refused": ("What cannot be read", _refused),
 }

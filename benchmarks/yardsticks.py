@@ -27,7 +27,9 @@ __all__ = [
 STEPS = 64
 
 
-def integrated_gradients(model: Any, x: np.ndarray, *, at_a_time: int = 8) -> Run:
+def integrated_gradients(
+    model: Any, x: np.ndarray, *, at_a_time: int = 8, steps: int = STEPS
+) -> Run:
     """Return IG64, the unit: integrated gradients of each input's predicted class, in 64 steps.
 
     One compiled function, called for one input after the other (Sundararajan et al., 2017,
@@ -39,20 +41,22 @@ def integrated_gradients(model: Any, x: np.ndarray, *, at_a_time: int = 8) -> Ru
     x : numpy.ndarray, shape (n, *input_shape)
     at_a_time : int
         How many steps are a batch; the unit's are eight.
+    steps : int
+        How many steps there are; the unit's are 64, fewer are a sample of it.
     """
-    shares = (np.arange(STEPS, dtype=np.float32) + 0.5) / STEPS
+    shares = (np.arange(steps, dtype=np.float32) + 0.5) / steps
     batches = shares.reshape(-1, at_a_time, *(1,) * (x.ndim - 1))
 
     @tf.function
     def attribute(image: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         total = tf.zeros_like(image)
-        for steps in batches:
-            between = image * steps
+        for batch in batches:
+            between = image * batch
             with tf.GradientTape() as tape:
                 tape.watch(between)
                 score = tf.gather(model(between), label, axis=1)
             total += tf.reduce_sum(tape.gradient(score, between), axis=0, keepdims=True)
-        return image * total / STEPS
+        return image * total / steps
 
     images, labels = _one_by_one(x), [tf.constant(label) for label in _predicted(model, x)]
     return lambda: np.concatenate(

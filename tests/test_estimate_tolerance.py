@@ -1,0 +1,356 @@
+"""Insens to a tolerance: the formulas and rounds on explicit matrices, and networks' estimates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import insens_tf
+from insens_tf import norm_estimator
+from insens_tf.estimate_passes import grouped
+from insens_tf.estimate_rounds import GROUPS, LEAST_PROBES, LayerEstimate, Rounds
+from tests.architectures import build
+from tests.conftest import CaseOf, needs_eager_mode_off
+from tests.oracle import assert_agrees
+
+SIZE = 60
+"""Of the inputs of explicit matrices."""
+
+
+class MatrixPasses:
+    """What `EstimatePasses` does, of layers that are matrices, (neurons, SIZE)."""
+
+    def __init__(self, layers: Sequence[np.ndarray], rows: int = 64, colours: int = 10**6) -> None:
+        self.layers = layers
+        self.shapes = [(len(layer),) for layer in layers]
+        self.rows = rows
+        self.colours_of_each = colours
+
+    def depth(self, wanted: Sequence[int]) -> int:
+        return 1 + max(wanted)
+
+    def rows_forward(self, depth: int) -> int:
+        return self.rows
+
+    def rows_back(self, depth: int) -> int:
+        return self.rows
+
+    def squares(self, x: np.ndarray, directions: np.ndarray, depth: int) -> list[np.ndarray]:
+        assert len(directions) <= self.rows
+        return [np.square(directions @ layer.T) for layer in self.layers[:depth]]
+
+    def sums(self, x: np.ndarray, numbers: Sequence[np.ndarray]) -> np.ndarray:
+        assert all(len(one) <= self.rows for one in numbers)
+        return np.sum([one @ layer for one, layer in zip(numbers, self.layers)], axis=0)
+
+    def maps(self, x: np.ndarray, layer: int, numbers: np.ndarray) -> np.ndarray:
+        return numbers @ self.layers[layer]
+
+    def colours(self, wanted: Sequence[int]) -> int:
+        return self.colours_of_each
+
+    def coloured(self, wanted: Sequence[int], chosen: slice) -> np.ndarray:
+        return np.eye(SIZE)[chosen]
+
+
+def matrix(decay: float, seed: int = 0, neurons: int = 80, rank: int = SIZE) -> np.ndarray:
+    """Rows whose singular values fall as a power of their number, each row of another length."""
+    random = np.random.default_rng(seed)
+    left = random.normal(size=(neurons, rank))
+    right = np.linalg.qr(random.normal(size=(SIZE, rank)))[0].T
+    return (
+        random.uniform(0.2, 3.0, (neurons, 1)) * left * np.arange(1, rank + 1) ** -decay
+    ) @ right
+
+
+def activity(weights: np.ndarray, seed: int = 0) -> np.ndarray:
+    """A number a neuron, some of them 0, of one sign as those of inactive neurons are."""
+    random = np.random.default_rng([seed, 2])
+    lengths = np.linalg.norm(weights, axis=1)
+    return -lengths * random.uniform(0, 1, len(weights)) * (random.uniform(size=len(weights)) < 0.7)
+
+
+def lengths(maps: np.ndarray) -> np.ndarray:
+    """The Euclidean length of each map."""
+    return np.linalg.norm(maps.reshape(len(maps), -1), axis=1)
+
+
+def exact(weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    return (terms / np.square(weights).sum(axis=1)) @ weights
+
+
+def rounds(passes: Any, seed: int = 0, largest_basis: int = SIZE) -> Rounds:
+    weighted = [activity(layer, number) for number, layer in enumerate(passes.layers)]
+    x = np.zeros((1, SIZE))
+    return Rounds(passes, x, weighted, seed, largest_basis, lambda *checked: None)
+
+
+def estimated(passes: Any, tolerance: float, **options: Any) -> list[LayerEstimate]:
+    most = options.pop("most_passes", 4000)
+    return rounds(passes, **options).to_tolerance(tolerance, most, lambda share: None)
+
+
+# --- the formulas --------------------------------------------------------------------------------
+
+
+def test_what_is_inside_and_outside_of_a_basis_adds_up() -> None:
+    """Over all directions of the input, whatever the basis: so no probe is off on average."""
+    weights, random = matrix(1.0), np.random.default_rng(1)
+    for rows in (0, 1, 13, SIZE):
+        basis = norm_estimator.extended_basis(np.empty((0, SIZE)), random.normal(size=(rows, SIZE)))
+        inside = np.square(weights @ basis.T).sum(axis=1)
+        directions = norm_estimator.outside(basis, np.eye(SIZE))
+        rest = 7 * np.square(directions @ weights.T).sum(axis=0)
+        norms = norm_estimator.squared_norms(inside, rest, 7)
+        np.testing.assert_allclose(norms, np.square(weights).sum(axis=1), rtol=1e-12)
+
+
+def test_a_basis_stays_orthonormal_and_spans_what_is_given() -> None:
+    random = np.random.default_rng(0)
+    first = norm_estimator.extended_basis(np.empty((0, SIZE)), random.normal(size=(5, SIZE)))
+    dependent = np.concatenate(
+        [first[:2], 1e-9 * random.normal(size=(3, SIZE)), np.zeros((2, SIZE))]
+    )
+    basis = norm_estimator.extended_basis(first, dependent)
+    np.testing.assert_allclose(basis @ basis.T, np.eye(12), atol=1e-12)
+    np.testing.assert_allclose(norm_estimator.outside(basis, first), 0, atol=1e-12)
+    np.testing.assert_allclose(norm_estimator.outside(basis, 1e9 * dependent[2:5]), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("inside", [0.0, 0.3, 0.9, 1.0])
+def test_the_mean_of_an_inverse_is_nearly_without_bias(inside: float) -> None:
+    """Without the correction it would be 2 / k of the square of the share that is estimated."""
+    probes, draws = 16, 200_000
+    random = np.random.default_rng(0)
+    squares = (1 - inside) * random.chisquare(probes / GROUPS, (GROUPS, draws))
+    sizes = [probes // GROUPS] * GROUPS
+    ones = np.ones(draws)
+    numbers = norm_estimator.map_and_error_numbers(ones, inside * ones, squares, sizes)
+    assert numbers[0].mean() == pytest.approx(1.0, abs=0.01)
+    spread, stated = numbers[0].std(), np.sqrt(np.square(numbers[1:]).sum(axis=0).mean())
+    assert stated == pytest.approx(spread, rel=0.12, abs=1e-12)
+
+
+def test_a_neuron_that_nothing_is_known_of_adds_nothing() -> None:
+    numbers = norm_estimator.map_and_error_numbers(
+        np.ones(2), np.array([0.0, 2.0]), np.zeros((2, 2)), (8, 8)
+    )
+    np.testing.assert_array_equal(numbers, [[0.0, 0.5], [0.0, 0.0], [0.0, 0.0]])
+    weights = norm_estimator.importance(np.array([-1.0, -1.0, 2.0]), np.array([0.0, np.nan, 4.0]))
+    np.testing.assert_array_equal(weights, [0.0, 0.0, 0.5])
+
+
+# --- the rounds ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.7, 1.5])
+def test_stated_errors_are_the_actual_ones(decay: float) -> None:
+    """Root mean squares over seeds, where the spectrum is flat and where it falls."""
+    weights = matrix(decay)
+    terms = activity(weights)
+    for tolerance in (0.1, 0.03):
+        stated, actual = [], []
+        for seed in range(40):
+            (found,) = estimated(MatrixPasses([weights]), tolerance, seed=seed)
+            assert found.error <= tolerance
+            assert found.error == pytest.approx(
+                np.linalg.norm(found.standard_error) / np.linalg.norm(found.omega)
+            )
+            stated.append(found.error)
+            actual.append(np.linalg.norm(found.omega - exact(weights, terms)))
+        actual = np.array(actual) / np.linalg.norm(exact(weights, terms))
+        ratio = np.sqrt(np.mean(np.square(actual)) / np.mean(np.square(stated)))
+        assert 0.7 < ratio < 1.4
+
+
+def test_few_passes_where_few_directions_matter() -> None:
+    """And not many more than of random probes where all matter alike."""
+
+    def probes(weights: np.ndarray, tolerance: float) -> int:
+        error = np.mean(
+            [
+                rounds(MatrixPasses([weights]), seed).of_probes(64, print)[0].error
+                for seed in range(8)
+            ]
+        )
+        return norm_estimator.probes_for(tolerance, float(error), 64)
+
+    steep, flat = matrix(2.0), matrix(0.0, neurons=400)
+    (found,) = estimated(MatrixPasses([steep]), 0.01)
+    assert found.passes < probes(steep, 0.01) / 3
+    (found,) = estimated(MatrixPasses([flat]), 0.03, largest_basis=32)
+    assert found.passes < 1.5 * probes(flat, 0.03)
+
+
+def test_exact_once_the_basis_spans_all_rows() -> None:
+    weights = matrix(0.5, rank=12)
+    (found,) = estimated(MatrixPasses([weights]), 1e-6)
+    assert found.passes < 150
+    np.testing.assert_allclose(found.omega, exact(weights, activity(weights)), rtol=1e-9)
+    few = matrix(0.5, neurons=9)
+    (found,) = estimated(MatrixPasses([few]), 1e-6)
+    np.testing.assert_allclose(found.omega, exact(few, activity(few)), rtol=1e-9)
+
+
+def test_exact_where_coloured_probes_are_fewer() -> None:
+    weights = matrix(0.0)
+    (found,) = estimated(MatrixPasses([weights], rows=7, colours=SIZE), 0.01)
+    assert found.passes == LEAST_PROBES + SIZE
+    assert found.error == 0.0
+    np.testing.assert_allclose(found.omega, exact(weights, activity(weights)), rtol=1e-12)
+
+
+def test_layers_share_passes() -> None:
+    layers = [matrix(1.0, seed) for seed in range(3)]
+    together = estimated(MatrixPasses(layers), 0.03)
+    assert max(one.error for one in together) <= 0.03
+    alone = [estimated(MatrixPasses([layer]), 0.03)[0].passes for layer in layers]
+    assert max(one.passes for one in together) < sum(alone)
+
+
+def test_the_same_in_blocks_of_any_size() -> None:
+    layers = [matrix(1.0, 0), matrix(0.5, 1)]
+    expected = estimated(MatrixPasses(layers), 0.03, seed=4)
+    other = estimated(MatrixPasses(layers), 0.03, seed=5)
+    again = estimated(MatrixPasses(layers, rows=3), 0.03, seed=4)
+    for one, same, another in zip(expected, again, other, strict=True):
+        assert (one.passes, one.probes) == (same.passes, same.probes)
+        np.testing.assert_allclose(same.omega, one.omega, rtol=1e-9)
+        np.testing.assert_allclose(same.error, one.error, rtol=1e-7)
+        assert np.abs(another.omega - one.omega).max() > 1e-6
+
+
+def test_no_more_passes_than_allowed() -> None:
+    weights = matrix(0.0)
+    for most in (16, 17, 50, 111):
+        (found,) = estimated(MatrixPasses([weights]), 1e-3, most_passes=most, largest_basis=20)
+        assert found.passes == most
+        assert 1e-3 < found.error < 1
+
+
+def test_progress_goes_to_one() -> None:
+    for most in (16, 300, 4000):
+        told: list[float] = []
+        rounds(MatrixPasses([matrix(0.5)])).to_tolerance(0.01, most, told.append)
+        assert min(told) >= 0
+        assert sum(told) == pytest.approx(1.0)
+
+
+# --- of networks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dense", "2CONV", "graph with a sum"])
+def test_of_a_network(name: str, case: CaseOf) -> None:
+    """All layers in one sweep are as near as they say."""
+    this = case(name, 0)
+    for tolerance in (0.1, 1e-9):
+        estimates = this.network.estimate_insens(
+            this.x, list(this.network.layers), tolerance=tolerance, seed=1
+        )
+        for layer, reference in this.hidden:
+            estimate = estimates[layer.name]
+            assert estimate.passes.shape == (len(this.x),)
+            assert (estimate.relative_error <= tolerance).all()
+            difference = lengths(estimate.omega - reference.insens())
+            assert (difference <= 5 * tolerance * lengths(reference.insens())).all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dense",
+        "conv strided",
+        "2CONV",
+        "graph with a sum",
+        "graph with a shared layer and a model inside",
+    ],
+)
+def test_sums_over_several_layers(name: str, case: CaseOf) -> None:
+    """Taken back all at once they are those of each layer by itself, from the oracle's weights."""
+    this = case(name, 0)
+    random = np.random.default_rng(0)
+    positions = [layer.position for layer in this.network.layers]
+    numbers = [random.normal(size=(3, *layer.shape)) for layer in this.network.layers]
+    graph = this.network._graph
+    actual = graph.taken_back(
+        tf.constant(this.x[:1]), positions, [tf.constant(one) for one in numbers]
+    )
+    expected = sum(
+        one.reshape(3, -1) @ reference.weights[0].reshape(one[0].size, -1)
+        for one, (_, reference) in zip(numbers, this.hidden, strict=True)
+    )
+    assert_agrees(np.asarray(actual).reshape(3, -1), expected)
+
+
+def test_the_same_in_any_batch(case: CaseOf) -> None:
+    this = case("2CONV", 0)
+    layers = list(this.network.layers)
+    together = this.network.estimate_insens(this.x, layers, tolerance=0.1, seed=3)
+    alone = this.network.estimate_insens(this.x[1:], layers, tolerance=0.1, seed=3)
+    for layer in layers:
+        assert_agrees(alone[layer.name].omega[0], together[layer.name].omega[1], 1e-9)
+        assert alone[layer.name].passes[0] == together[layer.name].passes[1]
+
+
+def test_layers_of_a_sweep_keep_their_order(case: CaseOf) -> None:
+    """Those that do not fit the budget together do not share their passes."""
+    this = case("2CONV", 0)
+    network = insens_tf.SwitchedNetwork(this.model, memory_budget=2**20)
+    layers = [network.layers[2], network.layers[0], network.layers[1]]
+    assert [len(group) for group in grouped(layers, 1.0)] == [1, 1, 1]
+    assert [one.index for group in grouped(layers, 1e9) for one in group] == [0, 1, 2]
+    estimates = network.estimate_insens(this.x, layers, tolerance=1e-8)
+    assert list(estimates) == [layer.name for layer in layers]
+    for layer, reference in this.hidden:
+        assert_agrees(estimates[layer.name].omega, reference.insens(), 1e-7)
+
+
+def test_says_where_the_tolerance_is_not_reached(case: CaseOf) -> None:
+    this = case("2CONV", 0)
+    words = (
+        r"after most_passes=20 the error is still above tolerance=0.001 of layer "
+        rf"'{re.escape(this.network.layers[-1].name)}' 0\.\d+; allow more most_passes"
+    )
+    with pytest.warns(RuntimeWarning, match=words):
+        estimate = this.network.estimate_insens(this.x, -1, tolerance=0.001, most_passes=20)
+    assert (estimate.relative_error > 0.001).all()
+    assert (estimate.passes == 20).all()
+
+
+@needs_eager_mode_off
+def test_with_eager_mode_off(case: CaseOf) -> None:
+    this = case("graph with a sum", 0)
+    expected = this.network.estimate_insens(this.x, 1, tolerance=0.01)
+    weights = this.model.get_weights()
+    with tf.Graph().as_default(), tf.compat.v1.Session():
+        model = build("graph with a sum")
+        model.set_weights(weights)
+        actual = insens_tf.SwitchedNetwork(model).estimate_insens(this.x, 1, tolerance=0.01)
+    # Keras marks its classes, so that no model of eager mode can be called until one is built.
+    build("graph with a sum")
+    assert_agrees(actual.omega, expected.omega)
+
+
+@pytest.mark.parametrize("tolerance", [0, -0.1, 1.5, np.nan, np.inf, "0.1", True, [0.1]])
+def test_refuses_wrong_tolerances(tolerance: Any, case: CaseOf) -> None:
+    this = case("dense", 0)
+    with pytest.raises(ValueError, match=r"tolerance=.*: expected a number above 0 and at most 1"):
+        this.network.estimate_insens(this.x, 0, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("most_passes", [15, 0, -1, 100.0, "100", True, None])
+def test_refuses_wrong_numbers_of_passes(most_passes: Any, case: CaseOf) -> None:
+    this = case("dense", 0)
+    with pytest.raises(ValueError, match=r"most_passes=.*: expected a whole number, at least 16"):
+        this.network.estimate_insens(this.x, 0, most_passes=most_passes)
+
+
+def test_refuses_a_tolerance_together_with_probes(case: CaseOf) -> None:
+    this = case("dense", 0)
+    with pytest.raises(ValueError, match=r"tolerance=0.1 and probes=64: expected one of them"):
+        this.network.estimate_insens(this.x, 0, tolerance=0.1, probes=64)

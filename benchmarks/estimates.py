@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ from benchmarks import yardsticks
 from benchmarks.architectures import NETWORKS, application, images
 from benchmarks.report import printed, write
 from benchmarks.timing import environment, extra_memory
+from insens_tf.estimate import MOST_PASSES
 
 SAMPLED_NEURONS = 256
 TIMED_STEPS = 8
+TRACED_PASSES = 90
 
 Frequency = Mapping[str, np.ndarray]
 
@@ -106,17 +109,26 @@ def cost(
         unit()
         return (time.perf_counter() - start) * yardsticks.STEPS / TIMED_STEPS
 
-    def estimate(probes: int | None = None) -> dict[str, insens_tf.InsensEstimate]:
-        taken = {"tolerance": arguments.tolerance} if probes is None else {"probes": probes}
-        return network.estimate_insens(x, layers, frequency, **taken, progress=False)
+    def estimate(tolerance: float, most_passes: int) -> dict[str, insens_tf.InsensEstimate]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return network.estimate_insens(
+                x,
+                layers,
+                frequency,
+                tolerance=tolerance,
+                most_passes=most_passes,
+                progress=False,
+            )
 
     seconds_of_unit()
-    memory = extra_memory(lambda: estimate(probes=16) if arguments.rounds == 1 else estimate())
+    # A first call that does a little of all there is traces TensorFlow's functions.
+    memory = extra_memory(lambda: estimate(0.005, TRACED_PASSES))
     ratios, seconds = [], []
     for _ in range(arguments.rounds):
         before = seconds_of_unit()
         start = time.perf_counter()
-        found = estimate()
+        found = estimate(arguments.tolerance, MOST_PASSES)
         seconds.append(time.perf_counter() - start)
         ratios.append(2 * seconds[-1] / (before + seconds_of_unit()))
     return {

@@ -40,10 +40,13 @@ TOLERANCE = 0.05
 MOST_PASSES = 2048
 """Of one input, unless told otherwise."""
 
-# What is held of an input beside passes, for a neuron: numbers of the network's dtype (what lies
-# inside, each group's squares, the map's and the error's numbers), and of float64.
-HELD = 1 + GROUPS + 1 + GROUPS
-HELD_IN_DOUBLE = 6
+# What is held for a neuron beside passes, in numbers of the network's dtype: what lies inside and
+# each group's squares, while a map is made also its numbers and the error's. And in float64: the
+# activity, and arrays on the way to the map.
+HELD = 1 + GROUPS
+HELD_FOR_A_MAP = 1 + GROUPS
+HELD_IN_DOUBLE = 1
+HELD_IN_DOUBLE_FOR_A_MAP = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,13 +178,19 @@ class Estimator:
 
     def __init__(self, graph: Graph, layers: Sequence[HiddenLayer], memory_budget: int) -> None:
         self._layers = tuple(layers)
-        # Half of the budget is for the graph's passes, a fourth for what is held of each neuron
-        # beside them, and a fourth for the basis: itself, and twice while it is made orthonormal.
-        of_a_neuron = HELD * graph.dtype.size + 8 * HELD_IN_DOUBLE
-        self._groups = grouped(layers, memory_budget / 4 / of_a_neuron)
+        size = graph.dtype.size
+
+        def held(group: Sequence[HiddenLayer]) -> float:
+            neurons = [layer.neurons for layer in group]
+            of_all = sum(neurons) * (size * HELD + 8 * HELD_IN_DOUBLE)
+            return of_all + max(neurons) * (size * HELD_FOR_A_MAP + 8 * HELD_IN_DOUBLE_FOR_A_MAP)
+
+        # Half of the budget is for passes, an eighth for the basis: itself, and twice while it is
+        # made orthonormal.
+        self._groups = grouped(layers, held, memory_budget * 3 / 8)
         self._passes = [EstimatePasses(graph, group, memory_budget / 2) for group in self._groups]
-        of_a_direction = 3 * graph.dtype.size * graph.operations[0].size
-        self._largest_basis = memory_budget // 4 // of_a_direction
+        of_a_direction = 3 * size * graph.operations[0].size
+        self._largest_basis = memory_budget // 8 // of_a_direction
 
     def __call__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -158,16 +158,19 @@ class EstimatePasses:
         )
 
 
-def grouped(layers: Sequence[HiddenLayer], most_neurons: float) -> list[list[HiddenLayer]]:
-    """Return layers in the order of the graph, in groups of at most so many neurons if possible."""
+def grouped(
+    layers: Sequence[HiddenLayer], held: Callable[[Sequence[HiddenLayer]], float], most: float
+) -> list[list[HiddenLayer]]:
+    """Return layers in the order of the graph, in groups that hold no more than `most`.
+
+    A layer that holds more by itself is a group of its own.
+    """
     groups: list[list[HiddenLayer]] = []
-    held = np.inf
     for layer in sorted(layers, key=lambda one: one.position):
-        if held + layer.neurons > most_neurons:
-            groups.append([])
-            held = 0
-        groups[-1].append(layer)
-        held += layer.neurons
+        if groups and held([*groups[-1], layer]) <= most:
+            groups[-1].append(layer)
+        else:
+            groups.append([layer])
     return groups
 
 

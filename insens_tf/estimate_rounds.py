@@ -131,7 +131,8 @@ class Rounds:
         self._update_maps(self._open)
         pays = True
         while True:
-            self._close([one for one in self._open if self._layers[one].error <= tolerance])
+            # A map that is not finite has no error, and gets none from more passes.
+            self._close([one for one in self._open if not self._layers[one].error > tolerance])
             self._compute_exactly(self._cheaper_exactly(tolerance, most_passes), told.taken)
             left = most_passes - self._taken
             if not self._open or left <= 0:

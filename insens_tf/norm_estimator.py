@@ -101,7 +101,9 @@ def map_and_error_numbers(
     multiples *= np.sqrt((1.0 + 4.0 / (probes - 2) * share**2) / (1.0 - of_shares))
     multiples = equations.omega(multiples, norms * probes)
     for number, part, size in zip(numbers[1:], squares, sizes):
-        number[...] = multiples * (part - size / probes * rest)
+        # What is too large for the dtype is NaN, and reported with the map.
+        with np.errstate(invalid="ignore", over="ignore"):
+            number[...] = multiples * (part - size / probes * rest)
     return numbers
 
 

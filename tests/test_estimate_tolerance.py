@@ -302,8 +302,8 @@ def test_layers_of_a_sweep_keep_their_order(case: CaseOf) -> None:
     this = case("2CONV", 0)
     network = insens_tf.SwitchedNetwork(this.model, memory_budget=2**20)
     layers = [network.layers[2], network.layers[0], network.layers[1]]
-    assert [len(group) for group in grouped(layers, 1.0)] == [1, 1, 1]
-    assert [one.index for group in grouped(layers, 1e9) for one in group] == [0, 1, 2]
+    assert [[one.index for one in group] for group in grouped(layers, len, 2)] == [[0, 1], [2]]
+    assert [[one.index for one in group] for group in grouped(layers, len, 0)] == [[0], [1], [2]]
     estimates = network.estimate_insens(this.x, layers, tolerance=1e-8)
     assert list(estimates) == [layer.name for layer in layers]
     for layer, reference in this.hidden:

@@ -64,22 +64,24 @@ def errors(
     Returns
     -------
     dict
-        "stated", "actual": relative to the map's length; "seeds"; "against": what it is held
-        against; "neurons_summed".
+        "passes": their mean; "stated", "actual": relative to the map's length; "seeds"; "against":
+        what it is held against.
     """
     against = "all neurons"
     if network.plan(x.shape, layer, frequency).gradients > arguments.exact * len(x):
         frequency = sampled(network, x, layer)
         against = f"{np.count_nonzero(frequency)} neurons"
     exact = network.insens(x, layer, frequency, progress=False)
-    stated, actual = [], []
+    stated, actual, passes = [], [], []
     for seed in range(arguments.seeds):
         estimate = network.estimate_insens(
             x, layer, frequency, tolerance=arguments.tolerance, seed=seed, progress=False
         )
         stated.append(estimate.relative_error)
+        passes.append(estimate.passes)
         actual.append(lengths(estimate.omega - exact) / lengths(estimate.omega))
     return {
+        "passes": int(np.rint(np.mean(passes))),
         "stated": float(np.sqrt(np.mean(np.square(stated)))),
         "actual": float(np.sqrt(np.mean(np.square(actual)))),
         "seeds": arguments.seeds,

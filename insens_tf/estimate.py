@@ -58,7 +58,8 @@ class InsensEstimate:
     omega : numpy.ndarray, shape (n, *input_shape)
         The estimate of Omega (Eq. 8).
     standard_error : numpy.ndarray, shape (n, *input_shape)
-        Of each component of omega: about what its standard deviation over seeds is.
+        Of each component of omega: about what its standard deviation over seeds is. 0 of a layer
+        whose neurons see so little that their norms were computed exactly.
     probes : int
         How many random ones there were, of the input that had most: the error falls with their
         square root.

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from insens_tf import memory
 from insens_tf.bounded_cache import BoundedCache
 from insens_tf.chunks import at_a_time, readable_size
-from insens_tf.estimate_rounds import GROUPS
+from insens_tf.estimate_rounds import GROUPS, LEAST_PROBES
 from insens_tf.graph import Graph
 from insens_tf.insens import Footprint, Passes
 from insens_tf.layers import HiddenLayer
 from insens_tf.plan import MANY_GRADIENTS, MoreMemory, Plan, PlannedLayer
 from insens_tf.row_norms import WAYS, Choice, Cost, Way, choose, counted
-from insens_tf.row_norms.probes import PUSH_WORK
+from insens_tf.row_norms.probes import PUSH_WORK, probe_spacing
 
 __all__ = ["Planner", "counted_needed", "expected_needed"]
 
@@ -35,7 +35,7 @@ SHARE = 0.1
 
 # What estimates to the default tolerance were measured to take, with `benchmarks.estimates`:
 # passes, and how often maps and errors are made of them.
-PASSES_OF_ESTIMATE = 128
+PASSES_OF_ESTIMATE = 192
 TIMES_OF_MAPS = 3
 
 # A choice is by the share of a layer's neurons that is needed, in so many steps: another frequency
@@ -290,10 +290,12 @@ class Planner:
         return 2 * self._graph.work(self._output_positions, FEW)
 
     def _work_of_estimate(self, positions: Sequence[int]) -> float:
-        passes = PASSES_OF_ESTIMATE * PUSH_WORK * self._graph.work(positions, FEW)
+        coloured = LEAST_PROBES + int(np.prod(probe_spacing(self._graph, positions)))
+        passes = min(PASSES_OF_ESTIMATE, coloured)
+        work = passes * PUSH_WORK * self._graph.work(positions, FEW)
         # An evaluation, and back from there.
         maps = sum((2 + GROUPS) * self._graph.work([one], FEW) for one in positions)
-        return passes + TIMES_OF_MAPS * maps
+        return work + TIMES_OF_MAPS * maps
 
     def _footprint(self, positions: Sequence[int], memory_budget: int) -> Footprint:
         return self._cache.kept(

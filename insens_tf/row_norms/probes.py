@@ -19,7 +19,7 @@ from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.row_norms.way import Cost, Way
 
-__all__ = ["Probes", "probes_at_a_time", "pushed_squares"]
+__all__ = ["Probes", "probe_images", "probe_spacing", "probes_at_a_time", "pushed_squares"]
 
 # How much more than evaluating the graph it takes to push probes through it: picking out winners.
 PUSH_WORK = 1.5

@@ -13,6 +13,7 @@ estimate of these is held against their exact sum. IG64 is timed beside, by an e
 from __future__ import annotations
 
 import argparse
+import json
 import time
 import warnings
 from collections.abc import Mapping
@@ -175,6 +176,12 @@ def measured(
     return rows
 
 
+def joined(known: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a file with new ones, which replace what is known of the same layer."""
+    by_layer = {(row["network"], row["layer"]): row for row in [*known, *rows]}
+    return list(by_layer.values())
+
+
 def main() -> None:
     """Measure a network, and print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -189,7 +196,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4, help="to measure errors with; 0: none")
     parser.add_argument("--rounds", type=int, default=3, help="to time; 0: none")
     parser.add_argument("--exact", type=float, default=2000.0, help="gradients it may take (2000)")
-    parser.add_argument("--out", type=Path, help="a .json file for the results")
+    parser.add_argument("--out", type=Path, help="a .json file, to add the rows to")
     arguments = parser.parse_args()
     if (arguments.model is None) != (arguments.data is None):
         parser.error("--model and --data go together")
@@ -211,8 +218,11 @@ def main() -> None:
         network = insens_tf.SwitchedNetwork(model, prove=False)
         frequency = network.activation_frequency(train, progress=False)
     rows = measured(network, x, frequency, name, arguments)
-    record = {**environment(), "rounds": arguments.rounds, "estimates": rows}
+    record = {**environment(), "rounds": max(1, arguments.rounds), "estimates": rows}
     if arguments.out is not None:
+        if arguments.out.exists():
+            known = json.loads(arguments.out.read_text("utf-8"))["estimates"]
+            record["estimates"] = joined(known, rows)
         write(record, arguments.out)
     print(printed(record))
 

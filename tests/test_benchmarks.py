@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from tensorflow import keras
 
 import insens_tf
-from benchmarks import growth, insens, report, timing, yardsticks
+from benchmarks import estimates, growth, insens, report, timing, yardsticks
 from benchmarks.random_networks import images, vgg_like
 from experiments.tables import inserted
 from tests.architectures import randomise
@@ -115,6 +116,34 @@ def test_gradients_of_neurons_are_their_switched_weights(
         gradients = yardsticks.neuron_gradients(part, x, neurons, compiled=compiled)()
         assert np.allclose(gradients, in_turn, atol=TOLERANCE)
     assert np.allclose(yardsticks.jacobian_rows(part, x, neurons)(), weights, atol=TOLERANCE)
+
+
+def test_the_error_of_an_estimate_is_that_of_its_map(
+    model: keras.Model, network: insens_tf.SwitchedNetwork
+) -> None:
+    randomise(model, 2)
+    x = images(SHAPE, 1, seed=2)
+    arguments = Namespace(layers="every", tolerance=0.2, seeds=1, rounds=0, exact=1e9)
+    frequency = {layer.name: np.ones(layer.shape) for layer in network.layers}
+    rows = estimates.measured(network, x, frequency, "tiny", arguments)
+    assert [row["layer"] for row in rows] == [layer.name for layer in network.layers]
+    assert all(0 <= row["stated"] <= 0.2 and row["actual"] < 0.6 for row in rows)
+    assert all(row["against"] == "all neurons" for row in rows)
+    # Of a layer that is planned at too much, some neurons are summed.
+    layer = network.layers[-1]
+    arguments.exact = 0.0
+    row = estimates.errors(network, x, layer, frequency[layer.name], arguments)
+    row |= {"network": "tiny", "layer": layer.name}
+    assert 0 < int(row["against"].split()[0]) <= estimates.SAMPLED_NEURONS
+    assert row["actual"] < 0.6
+    arguments.layers, arguments.rounds = "all", 1
+    (of_all,) = estimates.measured(network, x, frequency, "tiny", arguments)
+    assert of_all["layer"] == f"all {len(network.layers)}"
+    assert of_all["largest_error"] <= 0.2
+    assert of_all["seconds"] > 0
+    assert estimates.joined([{**row, "stated": 1.0}, of_all], [row]) == [row, of_all]
+    table = report.printed({**timing.environment(), "rounds": 1, "estimates": [*rows, of_all]})
+    assert "Estimates of Insens" in table
 
 
 def test_the_error_of_insens_is_small_and_found_where_it_is_not(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -118,6 +119,19 @@ def test_gradients_of_neurons_are_their_switched_weights(
     assert np.allclose(yardsticks.jacobian_rows(part, x, neurons)(), weights, atol=TOLERANCE)
 
 
+def test_rows_of_estimates_are_joined_and_shown() -> None:
+    exact = {"network": "tiny", "layer": "first", "passes": 43, "stated": 0.0, "actual": 1e-7}
+    old, new = ({"network": "tiny", "layer": "last", "passes": 64} for _ in range(2))
+    new |= {"stated": 0.04, "actual": 0.05, "seconds": 1.0, "ratio": 0.5}
+    rows = estimates.joined([exact, old], [new])
+    assert rows == [exact, new]
+    table = report.printed({**timing.environment(), "rounds": 1, "estimates": rows})
+    first, last = table.splitlines()[-2:]
+    assert re.fullmatch(r"tiny +first +43 +exact +1e-07", first.strip())
+    assert re.fullmatch(r"tiny +last +64 +1 +0.500 +0.04 +0.05 +1.25", last.strip())
+
+
+@pytest.mark.slow
 def test_the_error_of_an_estimate_is_that_of_its_map(
     model: keras.Model, network: insens_tf.SwitchedNetwork
 ) -> None:
@@ -141,9 +155,6 @@ def test_the_error_of_an_estimate_is_that_of_its_map(
     assert of_all["layer"] == f"all {len(network.layers)}"
     assert of_all["largest_error"] <= 0.2
     assert of_all["seconds"] > 0
-    assert estimates.joined([{**row, "stated": 1.0}, of_all], [row]) == [row, of_all]
-    table = report.printed({**timing.environment(), "rounds": 1, "estimates": [*rows, of_all]})
-    assert "Estimates of Insens" in table
 
 
 def test_the_error_of_insens_is_small_and_found_where_it_is_not(

@@ -18,6 +18,8 @@ from tests.architectures import build
 from tests.conftest import CaseOf, needs_eager_mode_off
 from tests.oracle import assert_agrees
 
+SLOW = pytest.mark.slow
+
 SIZE = 60
 """Of the inputs of explicit matrices."""
 
@@ -148,7 +150,9 @@ def test_a_neuron_that_nothing_is_known_of_adds_nothing() -> None:
 # --- the rounds ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.7, 1.5])
+@pytest.mark.parametrize(
+    "decay", [0.7, pytest.param(0.0, marks=SLOW), pytest.param(1.5, marks=SLOW)]
+)
 def test_stated_errors_are_the_actual_ones(decay: float) -> None:
     """Root mean squares over seeds, where the spectrum is flat and where it falls."""
     weights = matrix(decay)
@@ -244,7 +248,10 @@ def test_progress_goes_to_one() -> None:
 # --- of networks ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["dense", "2CONV", "graph with a sum"])
+@pytest.mark.parametrize(
+    "name",
+    ["dense", pytest.param("2CONV", marks=SLOW), pytest.param("graph with a sum", marks=SLOW)],
+)
 def test_of_a_network(name: str, case: CaseOf) -> None:
     """All layers in one sweep are as near as they say."""
     this = case(name, 0)
@@ -264,10 +271,10 @@ def test_of_a_network(name: str, case: CaseOf) -> None:
     "name",
     [
         "dense",
-        "conv strided",
-        "2CONV",
         "graph with a sum",
-        "graph with a shared layer and a model inside",
+        pytest.param("conv strided", marks=SLOW),
+        pytest.param("2CONV", marks=SLOW),
+        pytest.param("graph with a shared layer and a model inside", marks=SLOW),
     ],
 )
 def test_sums_over_several_layers(name: str, case: CaseOf) -> None:
@@ -288,7 +295,7 @@ def test_sums_over_several_layers(name: str, case: CaseOf) -> None:
 
 
 def test_the_same_in_any_batch(case: CaseOf) -> None:
-    this = case("2CONV", 0)
+    this = case("dense", 0)
     layers = list(this.network.layers)
     together = this.network.estimate_insens(this.x, layers, tolerance=0.1, seed=3)
     alone = this.network.estimate_insens(this.x[1:], layers, tolerance=0.1, seed=3)
@@ -297,13 +304,18 @@ def test_the_same_in_any_batch(case: CaseOf) -> None:
         assert alone[layer.name].passes[0] == together[layer.name].passes[1]
 
 
+def test_layers_that_do_not_fit_the_budget_share_no_passes(case: CaseOf) -> None:
+    this = case("2CONV", 0)
+    layers = [this.network.layers[number] for number in (2, 0, 1)]
+    assert [[one.index for one in group] for group in grouped(layers, len, 2)] == [[0, 1], [2]]
+    assert [[one.index for one in group] for group in grouped(layers, len, 0)] == [[0], [1], [2]]
+
+
+@SLOW
 def test_layers_of_a_sweep_keep_their_order(case: CaseOf) -> None:
-    """Those that do not fit the budget together do not share their passes."""
     this = case("2CONV", 0)
     network = insens_tf.SwitchedNetwork(this.model, memory_budget=2**20)
     layers = [network.layers[2], network.layers[0], network.layers[1]]
-    assert [[one.index for one in group] for group in grouped(layers, len, 2)] == [[0, 1], [2]]
-    assert [[one.index for one in group] for group in grouped(layers, len, 0)] == [[0], [1], [2]]
     estimates = network.estimate_insens(this.x, layers, tolerance=1e-8)
     assert list(estimates) == [layer.name for layer in layers]
     for layer, reference in this.hidden:
@@ -311,7 +323,7 @@ def test_layers_of_a_sweep_keep_their_order(case: CaseOf) -> None:
 
 
 def test_says_where_the_tolerance_is_not_reached(case: CaseOf) -> None:
-    this = case("2CONV", 0)
+    this = case("conv valid", 0)
     words = (
         r"after most_passes=20 the error is still above tolerance=0.001 of layer "
         rf"'{re.escape(this.network.layers[-1].name)}' 0\.\d+; allow more most_passes"
@@ -322,6 +334,7 @@ def test_says_where_the_tolerance_is_not_reached(case: CaseOf) -> None:
     assert (estimate.passes == 20).all()
 
 
+@SLOW
 @needs_eager_mode_off
 def test_with_eager_mode_off(case: CaseOf) -> None:
     this = case("graph with a sum", 0)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from insens_tf.arguments import whole_number
 from insens_tf.estimate_passes import EstimatePasses, grouped
 from insens_tf.estimate_rounds import GROUPS, LEAST_PROBES, LayerEstimate, Rounds
 from insens_tf.graph import Graph
@@ -120,21 +121,11 @@ def checked_sampling(tolerance: Any, probes: Any, most_passes: Any, seed: Any) -
             f"tolerance={tolerance!r}: expected a number above 0 and at most 1, the error of a map "
             "relative to its length"
         )
-    if probes is not None and (not _whole_number(probes) or probes < LEAST_PROBES):
-        raise ValueError(
-            f"probes={probes!r}: expected a whole number, at least {LEAST_PROBES}; the error falls "
-            "with its square root"
-        )
-    if not _whole_number(most_passes) or most_passes < LEAST_PROBES:
-        raise ValueError(
-            f"most_passes={most_passes!r}: expected a whole number, at least {LEAST_PROBES}"
-        )
-    if not _whole_number(seed) or seed < 0:
-        raise ValueError(
-            f"seed={seed!r}: expected a whole number, at least 0, to draw the probes from"
-        )
     return Sampling(
-        float(tolerance), None if probes is None else int(probes), int(most_passes), int(seed)
+        float(tolerance),
+        None if probes is None else whole_number("probes", probes, least=LEAST_PROBES),
+        whole_number("most_passes", most_passes, least=LEAST_PROBES),
+        whole_number("seed", seed, least=0),
     )
 
 
@@ -159,11 +150,8 @@ def warn_of_tolerance(
 
 
 def _real_number(value: Any) -> bool:
-    return isinstance(value, (float, np.floating)) or _whole_number(value)
-
-
-def _whole_number(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    numbers = (int, float, np.integer, np.floating)
+    return isinstance(value, numbers) and not isinstance(value, bool)
 
 
 class Estimator:

@@ -153,7 +153,7 @@ ONE_OF_EACH_KIND = (
 CASES: list[Case] = [
     (model, name, "max_activation")
     for model in MODELS
-    for name in (ONE_OF_EACH_KIND if model in ("branches", "nested") else DETERMINISTIC)
+    for name in (ONE_OF_EACH_KIND if model in ("branches", "dense", "nested") else DETERMINISTIC)
 ]
 CASES += [("two_conv", name, mode) for mode in SELECTIONS for name in ONE_OF_EACH_KIND]
 
@@ -163,6 +163,8 @@ CASES_WITH_EAGER_MODE_OFF: list[Case] = [
     ("two_conv", "integrated_gradients", "index"),
     ("nested", "deep_taylor", "max_activation"),
 ]
+
+CASES += [case for case in CASES_WITH_EAGER_MODE_OFF if case not in CASES]
 
 FAST: set[Case] = {
     *(("dense", name, "max_activation") for name in ONE_OF_EACH_KIND),

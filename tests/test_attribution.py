@@ -105,7 +105,7 @@ def test_the_maps_of_the_file(name: str, method: str) -> None:
     [
         pytest.param(*case, marks=() if (*case, "max_activation") in FAST else pytest.mark.slow)
         for case in CASES
-        if case[0] == "batch_normalization" or case[1] in ONE_OF_EACH_KIND
+        if case[1] in ONE_OF_EACH_KIND
     ],
 )
 def test_innvestigates_own_maps_of_the_strongest_neuron_and_of_all(name: str, method: str) -> None:

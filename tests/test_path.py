@@ -123,7 +123,7 @@ def test_integrated_gradients_are_the_integral(name: str, case: CaseOf) -> None:
             np.testing.assert_allclose(one, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
 
 
-@every_architecture
+@varied
 def test_integrated_gradients_are_complete(name: str, case: CaseOf) -> None:
     _, network, x, _ = case(name, 0)
     if name in JUMPS:

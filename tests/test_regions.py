@@ -23,8 +23,13 @@ varied = pytest.mark.parametrize(
     [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in VARIED],
 )
 
-norms = pytest.mark.parametrize(
-    "norm", ["l2", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("linf", "l1"))]
+varied_in_norms = pytest.mark.parametrize(
+    ("name", "norm"),
+    [
+        pytest.param(name, norm, marks=() if name in FAST and norm == "l2" else pytest.mark.slow)
+        for name in VARIED
+        for norm in (NORMS if name in FAST else ("l2",))
+    ],
 )
 
 
@@ -87,8 +92,7 @@ def test_one_layer_is_as_in_a_list(case: CaseOf) -> None:
 # Regions
 
 
-@varied
-@norms
+@varied_in_norms
 def test_nothing_switches_within_the_radius(name: str, norm: str, case: CaseOf) -> None:
     _, network, x, _ = case(name, 0)
     region = network.region(x[0])
@@ -102,8 +106,7 @@ def test_nothing_switches_within_the_radius(name: str, norm: str, case: CaseOf) 
     assert np.all(region.contains(x[0] + 0.999 * radius * steps))
 
 
-@varied
-@norms
+@varied_in_norms
 def test_just_outside_the_nearest_boundary_is_crossed(name: str, norm: str, case: CaseOf) -> None:
     """That one and no other, in the oracle's eyes too."""
     model, network, x, _ = case(name, 1)

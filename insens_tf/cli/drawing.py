@@ -26,6 +26,7 @@ __all__ = [
     "insens_columns",
     "part_of_a_file_name",
     "short",
+    "shown",
     "write_heatmap",
     "write_overviews",
 ]
@@ -81,12 +82,12 @@ class Drawing:
         self._inputs = inputs
         self._channels = channels
         # One rule for all: how bright an input is shown depends on the darkest and the brightest.
-        batches = [_shown(inputs, batch) for batch in inputs.batches(BATCH_SIZE)]
+        batches = [shown(inputs, batch) for batch in inputs.batches(BATCH_SIZE)]
         self._extremes = min(one.min() for one in batches), max(one.max() for one in batches)
 
     def inputs(self, rows: slice) -> NDArray[np.uint8]:
         """Return pictures of some inputs, (n, height, width, 3)."""
-        pictures = _shown(self._inputs, self._inputs[rows])
+        pictures = shown(self._inputs, self._inputs[rows])
         extremes = [np.full((1, *pictures.shape[1:]), one) for one in self._extremes]
         return heatmap.picture(np.concatenate([pictures, *extremes]))[:-2]
 
@@ -109,7 +110,7 @@ class Drawing:
             The titles of these rows; None: the names of the inputs.
         """
         numbers = range(len(self._inputs))[rows]
-        drawn: list[list[NDArray[np.uint8] | None]] = [[shown] for shown in self.inputs(rows)]
+        drawn: list[list[NDArray[np.uint8] | None]] = [[one] for one in self.inputs(rows)]
         for column in columns:
             pictures = self._inputs.as_pictures(maps[column.key])
             for row, number, signed in zip(drawn, numbers, pictures, strict=True):
@@ -221,6 +222,7 @@ def short(name: str) -> str:
     return name if len(name) <= 30 else f"{name[:14]}...{name[-13:]}"
 
 
-def _shown(inputs: files.ModelInputs, values: NDArray[Any]) -> NDArray[Any]:
+def shown(inputs: files.ModelInputs, values: NDArray[Any]) -> NDArray[Any]:
+    """Return inputs (n, *input_shape) as grey pictures or in colour, (n, height, width, 1 or 3)."""
     pictures = inputs.as_pictures(values)
     return pictures if pictures.shape[-1] in (1, 3) else pictures.mean(axis=-1, keepdims=True)

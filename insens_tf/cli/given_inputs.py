@@ -26,6 +26,11 @@ class GivenInputs:
         The array of an .npz file that is taken where --key names none: the first of these names.
     drawn : bool
         Whether pictures of them will be drawn.
+
+    Attributes
+    ----------
+    fitted : ModelInputs or None
+        None before `of` where the model's file does not say what the model takes.
     """
 
     def __init__(
@@ -44,7 +49,7 @@ class GivenInputs:
             print(f"insens-tf: left out {files.one_line(reason, 800)}", file=sys.stderr)
         self._options = options
         self._drawn = drawn
-        self._fitted: files.ModelInputs | None = None
+        self.fitted: files.ModelInputs | None = None
         self._fitted_to: tuple[tuple[int | None, ...], bool] | None = None
         if model.input_shape is not None:
             self._fit(model.input_shape, model.begins_with_scaling)
@@ -55,8 +60,8 @@ class GivenInputs:
 
     def _fit(self, shape: tuple[int | None, ...], model_scales: bool) -> files.ModelInputs:
         """Fit them, unless that is done, and say in a line how."""
-        if self._fitted is None or self._fitted_to != (shape, model_scales):
-            self._fitted = files.fit_to_model(
+        if self.fitted is None or self._fitted_to != (shape, model_scales):
+            self.fitted = files.fit_to_model(
                 self._images,
                 shape,
                 model_scales=model_scales,
@@ -67,6 +72,6 @@ class GivenInputs:
             )
             self._fitted_to = shape, model_scales
             if self._drawn:
-                self._fitted.as_pictures(self._fitted[:1])  # refused now, not after the work
-            click.echo(self._fitted.description)
-        return self._fitted
+                self.fitted.as_pictures(self.fitted[:1])  # refused now, not after the work
+            click.echo(self.fitted.description)
+        return self.fitted

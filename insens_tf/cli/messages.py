@@ -27,6 +27,7 @@ _IN_THE_COMMAND_LINE = {
     "read it as a gate by SwitchedNetwork(model, smooth_activations='ratio')": (
         "read it as a gate by --smooth-activations ratio"
     ),
+    "read with smooth_activations='ratio'": "read with --smooth-activations ratio",
     "Build the SwitchedNetwork with a larger memory_budget": "Give a larger --memory-budget",
     "insens_tf.examine(model) says why": "insens-tf layers MODEL says why",
 }

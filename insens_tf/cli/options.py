@@ -23,6 +23,7 @@ __all__ = [
     "ModelOptions",
     "NetworkOptions",
     "OptionalResultOptions",
+    "PictureOptions",
     "ResultOptions",
     "examples",
     "images_argument",
@@ -106,8 +107,8 @@ class NetworkOptions(ModelOptions):
 
 
 @dataclass(frozen=True)
-class ImageOptions:
-    """How images are read."""
+class PictureOptions:
+    """How single images are read."""
 
     key: str | None = option("--key", metavar="NAME", help="The array to take from an .npz file.")
     scale: str = option(
@@ -125,17 +126,23 @@ class ImageOptions:
         is_flag=True,
         help="Convert colour images by luminance for a model of grey images.",
     )
+
+    @property
+    def leave_out_bad(self) -> bool:
+        """Whether pictures that cannot be read are left out; without it they are refused."""
+        return False
+
+
+@dataclass(frozen=True)
+class ImageOptions(PictureOptions):
+    """How images are read, and how many of them."""
+
     first: int | None = option(
         "--first",
         type=click.IntRange(min=1),
         metavar="N",
         help="Take only the first N images.",
     )
-
-    @property
-    def leave_out_bad(self) -> bool:
-        """Whether pictures that cannot be read are left out; without it they are refused."""
-        return False
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,23 @@ def record_of(command: str, *groups: Any, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def results_in(options: OptionalResultOptions, record: dict[str, Any]) -> Iterator[Path | None]:
-    """Write a folder of results, whole or not at all; None where none is wanted."""
+def results_in(
+    options: OptionalResultOptions, record: dict[str, Any], *, heatmaps: bool = True
+) -> Iterator[Path | None]:
+    """Write a folder of results, whole or not at all; None where none is wanted.
+
+    Parameters
+    ----------
+    options : OptionalResultOptions
+    record : dict
+        What run.json says; it may be added to inside the block.
+    heatmaps : bool
+        Whether there is to be a folder for heatmaps in it.
+    """
     if options.out is None:
         yield None
         return
     with files.results_folder(options.out, record, replace=options.overwrite) as folder:
-        (folder / "heatmaps").mkdir()
+        if heatmaps:
+            (folder / "heatmaps").mkdir()
         yield folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -227,12 +226,12 @@ def _write(
 ) -> None:
     from insens_tf.evaluation import plot_checks
 
-    _write_csv(
+    files.write_csv(
         folder / "correlations.csv",
         ("method", "check", "layer", "correlation", "image", "value"),
         _values(found, names),
     )
-    _write_csv(
+    files.write_csv(
         folder / "summary.csv",
         ("method", "check", "layer", "correlation", "images", "defined", "mean", "variance"),
         _summary(found, len(names)),
@@ -260,10 +259,3 @@ def _summary(
                 columns = (check.defined(kind), check.mean(kind), check.variance(kind))
                 for layer, *row in zip(check.layers, *(one.tolist() for one in columns)):
                     yield method, check.check, layer, kind, images, *row
-
-
-def _write_csv(path: Path, head: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)

@@ -6,6 +6,7 @@ a model is loaded, so that a wrong path is reported at once.
 """
 
 from insens_tf.files.arrays import Parts, npz_names, read_npy, read_npz, write_npz
+from insens_tf.files.csv_tables import write_csv
 from insens_tf.files.file_errors import UnusableFileError, one_line, printable
 from insens_tf.files.images import Images, check_image_paths, read_images
 from insens_tf.files.inputs import ModelInputs, fit_to_model, scale_names
@@ -52,5 +53,6 @@ __all__ = [
     "stored_model",
     "unfinished_folder",
     "whole_file",
+    "write_csv",
     "write_npz",
 ]

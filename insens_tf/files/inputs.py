@@ -62,6 +62,10 @@ class ModelInputs:
         low, high = self._range
         return values / np.float32(self._white) * np.float32(high - low) + np.float32(low)
 
+    def black(self) -> NDArray[np.float32]:
+        """Give an image whose pixels are 0, scaled like these: (*input_shape), float32."""
+        return np.full(self._values.shape[1:], self._range[0], np.float32)
+
     def batches(self, batch_size: int) -> Iterator[NDArray[np.float32]]:
         """Go through the inputs in batches, scaled."""
         for start in range(0, len(self), batch_size):

@@ -133,6 +133,12 @@ class Region:
         """
         return float(self._measured(norm, effective, ties).min(initial=np.inf))
 
+    @property
+    def ties(self) -> int:
+        """How many boundaries the input lies on."""
+        distances = self._measured(next(iter(self._distances), "l2"), False, True)
+        return int(np.count_nonzero(distances == 0))
+
     def nearest(
         self, count: int = 10, norm: str = "l2", *, effective: bool = False, ties: bool = True
     ) -> list[NearBoundary]:

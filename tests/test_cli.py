@@ -589,7 +589,9 @@ def test_names_from_elsewhere_stay_in_the_folder_of_results(
 
 # --- help and version ---------------------------------------------------------------------------
 
-NAMES = ("layers", "project", "analyze", "compare", "sanity", "methods", "demo")
+NAMES = (
+    *("layers", "project", "analyze", "compare", "margins", "path", "sanity", "methods", "demo"),
+)
 
 
 # What the files say themselves is not to wait for TensorFlow.

@@ -17,6 +17,7 @@ from insens_tf.cli.options import (
     ModelOptions,
     NetworkOptions,
     OptionalResultOptions,
+    PictureOptions,
     ResultOptions,
     option,
     shared_options,
@@ -28,6 +29,8 @@ COMMANDS: dict[str, list[type[Any]]] = {
     "project": [NetworkOptions, ImageOptions, OptionalResultOptions, HeatmapOptions],
     "analyze": [NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions, HeatmapOptions],
     "compare": [NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions, HeatmapOptions],
+    "margins": [NetworkOptions, ImageOptions, OptionalResultOptions],
+    "path": [NetworkOptions, PictureOptions, OptionalResultOptions, HeatmapOptions],
     "sanity": [NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions],
 }
 

@@ -79,7 +79,7 @@ def is_picture(path: Path) -> bool:
 # --- margins ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("norm", ["l2", pytest.param("linf", marks=pytest.mark.slow)])
 def test_margins_are_those_of_the_library(
     call: Any, given: Given, tmp_path: Path, norm: str
 ) -> None:
@@ -138,7 +138,7 @@ def test_ties_are_counted_where_the_radius_is_0(given: Given) -> None:
 # --- paths --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("start", ["black", "images.npz:1"])
+@pytest.mark.parametrize("start", ["black", pytest.param("images.npz:1", marks=pytest.mark.slow)])
 def test_a_path_is_that_of_the_library(
     call: Any, given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
 ) -> None:
@@ -196,6 +196,7 @@ def test_a_path_is_that_of_the_library(
     np.testing.assert_allclose(outputs, line.activity(t, "logits"))
 
 
+@pytest.mark.slow
 def test_without_out_nothing_is_written(
     call: Any, given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +281,7 @@ def test_results_do_not_appear_by_halves(
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("insens_tf.cli.margins_command.draw_margins", fail)
+    monkeypatch.setattr("insens_tf.cli.margins_command._check_size", fail)
     picture = str(given.folder / "image_0.png")
     done = call("margins", given.model, picture, "--out", str(tmp_path / "results"))
     assert done.code == 1

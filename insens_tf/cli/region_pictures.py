@@ -152,7 +152,7 @@ def draw_crossings(
             outputs[:, output],
             color=colormaps["tab10"](number % 10),
             linewidth=2.4 if output == strongest else 1.0,
-            label=output_names[output],
+            label=f"{output_names[output]}{', strongest at B' * (output == strongest)}",
         )
     below.axhline(0, color="0.7", linewidth=0.6, zorder=0)
     below.set_xlim(0, 1)

@@ -143,10 +143,12 @@ def test_a_path_is_that_of_the_library(
     call: Any, given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
 ) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr(
-        "insens_tf.cli.path_command.draw_crossings",
-        lambda *given: drawn.append(given) or region_pictures.draw_crossings(*given),
-    )
+
+    def draw(*shown: Any) -> Any:
+        drawn.append(shown)
+        return region_pictures.draw_crossings(*shown)
+
+    monkeypatch.setattr("insens_tf.cli.path_command.draw_crossings", draw)
     out = tmp_path / "results"
     a = start if start == "black" else str(given.folder / start)
     b = f"{given.images}:2"

@@ -12,7 +12,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from insens_tf.estimate_rounds import GROUPS, LEAST_PROBES, LayerEstimate, Round
 from insens_tf.graph import Graph
 from insens_tf.insens import warn_of_vanished_squares, weighted_activity
 from insens_tf.layers import HiddenLayer
+from insens_tf.progress import scaled
 
 __all__ = [
     "MOST_PASSES",
@@ -213,7 +213,7 @@ class Estimator:
                     [frequency_of[layer] for layer in group],
                     state,
                     sampling,
-                    partial(_advance_by, advance, len(group) / len(self._layers)),
+                    scaled(advance, len(group) / len(self._layers)),
                 )
                 for layer, estimate in zip(group, estimates):
                     found[layer].append(estimate)
@@ -256,7 +256,3 @@ class Estimator:
         if sampling.probes is not None:
             return rounds.of_probes(sampling.probes, advance)
         return rounds.to_tolerance(sampling.tolerance, sampling.most_passes, advance)
-
-
-def _advance_by(advance: Callable[[float], None], share: float, done: float) -> None:
-    advance(share * done)

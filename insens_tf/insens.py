@@ -16,7 +16,8 @@ from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
-from insens_tf.row_norms import Cost, Way
+from insens_tf.progress import scaled
+from insens_tf.row_norms import Cost, Way, squared_norms
 
 __all__ = [
     "SENSITIVITIES",
@@ -180,13 +181,11 @@ class Insens:
                 norms = self._norms(part, [needed for needed, _ in weighted], row_norms, advance)
             else:
                 advance(len(part))
-            for layer, (_, activity), squared_norms, result in zip(
-                self._layers, weighted, norms, maps
-            ):
+            for layer, (_, activity), squares, result in zip(self._layers, weighted, norms, maps):
                 combine = partial(self._passes.backward[layer], part)
-                if squared_norms is not None:
-                    warn_of_vanished_squares(layer, activity, squared_norms, combine)
-                result[rows] = equations.insens(combine, activity, squared_norms)
+                if squares is not None:
+                    warn_of_vanished_squares(layer, activity, squares, combine)
+                result[rows] = equations.insens(combine, activity, squares)
         return maps
 
     def _norms(
@@ -201,12 +200,7 @@ class Insens:
         One that is too large for the dtype is NaN, so that it differs from one that is not needed.
         """
         needed = {layer.position: mask for layer, mask in zip(self._layers, masks)}
-        total = sum(int(mask.sum()) for mask in needed.values())
-        norms: dict[int, NDArray[Any]] = {}
-        for way in row_norms:
-            mine = {position: needed[position] for position in way.positions}
-            share = len(x) * sum(int(mask.sum()) for mask in mine.values()) / max(1, total)
-            norms |= way(x, mine, _scaled(advance, share))
+        norms = squared_norms(row_norms, x, needed, scaled(advance, len(x)))
         results = []
         for position, mask in needed.items():
             result = np.where(mask, norms.pop(position), np.inf)
@@ -241,8 +235,10 @@ def weighted_activity(
 def warn_of_vanished_squares(
     layer: HiddenLayer,
     activity: NDArray[Any],
-    squared_norms: NDArray[Any],
+    squares: NDArray[Any],
     combine: Callable[[NDArray[Any]], NDArray[Any]],
+    *,
+    lost: str = "their parts of Insens",
 ) -> None:
     """Warn if neurons pass for ones with w = 0 only because w w is too small for the dtype.
 
@@ -250,14 +246,16 @@ def warn_of_vanished_squares(
     ----------
     layer : HiddenLayer
     activity : numpy.ndarray, shape (n, *layer shape)
-        (m/N) v of the neurons that are summed over, 0 of all others.
-    squared_norms : numpy.ndarray, shape (n, *layer shape)
+        (m/N) v of the neurons that are summed over, 0 of all others; 0 of those that do not matter.
+    squares : numpy.ndarray, shape (n, *layer shape)
         Each neuron's w w, or about it.
     combine : callable
         From a number a neuron to the sum over neurons of number * w, (n, *input_shape).
+    lost : str
+        What is wrong then, too.
     """
-    limits = np.finfo(squared_norms.dtype)
-    vanished = (activity != 0) & (squared_norms < limits.tiny / limits.eps)
+    limits = np.finfo(squares.dtype)
+    vanished = (activity != 0) & (squares < limits.tiny / limits.eps)
     if not vanished.any():
         return
     # Only if all of these have w = 0 is any sum of them 0. Different numbers keep one from
@@ -266,12 +264,8 @@ def warn_of_vanished_squares(
     if combine(vanished * numbers).any():
         warnings.warn(
             f"layer {layer.name!r}: some neurons' switched weights are so small that their squares "
-            f"are lost in {squared_norms.dtype}, and so are their parts of Insens; rebuild the "
+            f"are lost in {squares.dtype}, and so are {lost}; rebuild the "
             "model in float64",
             RuntimeWarning,
             stacklevel=2,
         )
-
-
-def _scaled(advance: Callable[[float], None], share: float) -> Callable[[float], None]:
-    return lambda done: advance(done * share)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-__all__ = ["PATIENCE_IN_SECONDS", "progress_bar", "progress_of_inputs"]
+__all__ = ["PATIENCE_IN_SECONDS", "progress_bar", "progress_of_inputs", "scaled"]
 
 PATIENCE_IN_SECONDS = 2.0
 """Work that is done sooner shows no bar."""
@@ -44,3 +44,8 @@ def progress_of_inputs(what: str, inputs: int, shown: bool) -> Iterator[Callable
             bar.update(min(done, inputs - bar.n))
 
         yield advance
+
+
+def scaled(advance: Callable[[float], None], unit: float) -> Callable[[float], None]:
+    """Return what takes shares of a piece of work which is so many of the units of `advance`."""
+    return lambda done: advance(done * unit)

@@ -240,28 +240,49 @@ class ReadNetwork:
             )
         return self.in_float64(np.asarray(x)[np.newaxis], argument)[0]
 
-    def weights_now(self) -> NDArray[Any]:
-        """Return numbers that are others once a weight is another, (weights,).
-
-        Raises
-        ------
-        UnreadableModelError
-            If a weight is NaN or infinite.
-        """
-        self._read_what_changed()
-        return self._finite_weights.check()
-
-    def prove(self, inputs: NDArray[Any]) -> None:
+    def prove(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Raise if the weights are no numbers, or the model is not what it was read as.
 
         The latter is asked once for the weights that there are, on inputs as `input_spec.check`
         returns them.
 
+        Returns
+        -------
+        numpy.ndarray, shape (weights,)
+            Numbers that are others once a weight is another, for `check_weights`.
+
         Raises
         ------
         UnreadableModelError
         """
-        self._prove(inputs, self._finite_weights.check())
+        weights = self._finite_weights.check()
+        self._prove(inputs, weights)
+        return weights
+
+    def check_weights(self, weights: NDArray[Any], what: str, anew: str) -> None:
+        """Raise if the weights are others than those that something was computed with.
+
+        Parameters
+        ----------
+        weights : numpy.ndarray, shape (weights,)
+            What `prove` returned then.
+        what : str
+            What was computed, as a user knows it.
+        anew : str
+            The call that computes it anew.
+
+        Raises
+        ------
+        RuntimeError
+        UnreadableModelError
+            If a weight is NaN or infinite now.
+        """
+        self._read_what_changed()
+        if not np.array_equal(weights, self._finite_weights.check()):
+            raise RuntimeError(
+                f"the network's weights are not those that this {what} was computed with; compute "
+                f"it anew: {anew}"
+            )
 
     def _checked(
         self, layer: LayerLike | Sequence[LayerLike], x: Any, *, output: bool = False

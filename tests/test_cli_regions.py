@@ -16,8 +16,8 @@ from tensorflow import keras
 
 from insens_tf import SwitchedNetwork, create_analyzer
 from insens_tf.cli import region_pictures
+from tests.small_images import SIDE, small_convolutional
 
-SIDE = 8
 pytestmark = pytest.mark.xdist_group("regions on the command line")  # one network for all
 
 
@@ -40,20 +40,9 @@ class Given(NamedTuple):
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     folder = tmp_path_factory.mktemp("regions")
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((SIDE, SIDE, 1)),
-            layers.Conv2D(3, 3, activation="relu", name="conv"),
-            layers.MaxPooling2D(2, name="pool"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(6, activation="relu", name="dense"),
-            layers.Dense(3, activation="softmax", name="logits"),
-        ]
-    )
-    generator = np.random.default_rng(0)
-    model.set_weights([generator.standard_normal(w.shape) / 2 for w in model.get_weights()])
+    model = small_convolutional(outputs=3)
     model.save(folder / "model.keras")
+    generator = np.random.default_rng(1)
     images = generator.integers(0, 256, (3, SIDE, SIDE), np.uint8)
     # Equal pixels tie in the pooling.
     images[1, :5] = 0

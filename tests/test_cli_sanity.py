@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
-from tensorflow import keras
 
 from insens_tf.cli import sanity_command
 from insens_tf.evaluation import CHECKS, CORRELATIONS, RandomisationCheck, randomisation_check
+from tests.small_images import SIDE, small_convolutional
 
-SIDE = 8
 pytestmark = pytest.mark.xdist_group("sanity")  # making the model and its files takes long
 FILES = ["correlations.csv", "correlations.png", "run.json", "summary.csv"]
 
@@ -38,20 +37,9 @@ class Given(NamedTuple):
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     folder = tmp_path_factory.mktemp("sanity")
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((SIDE, SIDE, 1)),
-            layers.Conv2D(3, 3, activation="relu", name="conv"),
-            layers.MaxPooling2D(2, name="pool"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(6, activation="relu", name="dense"),
-            layers.Dense(2, activation="softmax", name="logits"),
-        ]
-    )
-    generator = np.random.default_rng(0)
-    model.set_weights([generator.standard_normal(w.shape) / 2 for w in model.get_weights()])
+    model = small_convolutional(outputs=2)
     model.save(folder / "model.keras")
+    generator = np.random.default_rng(1)
     images = generator.integers(0, 256, (3, SIDE, SIDE), np.uint8)
     training = generator.integers(0, 256, (30, SIDE, SIDE), np.uint8)
     np.savez(folder / "images.npz", x_test=images, x_train=training)

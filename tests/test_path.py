@@ -55,12 +55,8 @@ def at(path: Path, t: float) -> np.ndarray:
     return path.start + t * (path.end - path.start)
 
 
-@every_architecture
-def test_a_part_is_one_region_and_its_neighbour_another(name: str, case: CaseOf) -> None:
-    model, network, x, _ = case(name, 0)
-    oracle = Oracle(model)
-    path = network.path(x[0], x[1])
-
+def assert_parts_are_regions(path: Path, oracle: Oracle) -> None:
+    """Check that some parts of a path are each in one region, and their neighbours in others."""
     ends = bounds(path)
     for part in some(path):
         start, end = ends[part : part + 2]
@@ -70,6 +66,14 @@ def test_a_part_is_one_region_and_its_neighbour_another(name: str, case: CaseOf)
         if part < len(path.breakpoints):
             beyond = end + min(NEAR, (ends[part + 2] - end) / 4)
             assert (oracle.state(at(path, beyond)) != state).any()
+
+
+@every_architecture
+def test_a_part_is_one_region_and_its_neighbour_another(name: str, case: CaseOf) -> None:
+    model, network, x, _ = case(name, 0)
+    path = network.path(x[0], x[1])
+
+    assert_parts_are_regions(path, Oracle(model))
 
 
 @varied
@@ -199,16 +203,10 @@ def test_float32_weights_are_computed_in_float64() -> None:
     model = build("pools padded, odd sizes", dtype="float32")
     randomise(model, 0)
     x = images(model, 2, 0)
-    oracle = Oracle(model)
     path = SwitchedNetwork(model).path(x[0], x[1])
 
     assert path.start.dtype == np.float64
-    ends = bounds(path)
-    for part in some(path):
-        start, end = ends[part : part + 2]
-        near = min(NEAR, (end - start) / 4)
-        state = oracle.state(at(path, start + near))
-        np.testing.assert_array_equal(oracle.state(at(path, end - near)), state)
+    assert_parts_are_regions(path, Oracle(model))
 
 
 # --------------------------------------------------------------------------------------------------

@@ -81,6 +81,21 @@ def test_margins_in_other_norms(name: str, norm: str, case: CaseOf) -> None:
         assert np.isinf(found[~seen]).all()
 
 
+def test_squares_that_are_lost_are_warned_of() -> None:
+    """Weights of 1e-25 have squares of 0 in float32, and a neuron with w = 0 does not switch."""
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2, "relu", name="tiny"), keras.layers.Dense(1)]
+    )
+    tiny = np.array([[1e-25, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    model.set_weights([tiny, np.zeros(2), np.ones((2, 1)), np.zeros(1)])
+    network = SwitchedNetwork(model)
+    x = np.ones((1, 3), np.float32)
+
+    with pytest.warns(RuntimeWarning, match=r"layer 'tiny': .* and so are their margins; rebuild"):
+        network.margins(x, "tiny")
+    np.testing.assert_allclose(network.margins(x, "tiny", "linf"), [[1, -np.inf]], rtol=1e-6)
+
+
 def test_one_layer_is_as_in_a_list(case: CaseOf) -> None:
     _, network, x, _ = case("2CONV", 0)
     together = network.margins(x, [layer.name for layer in network.layers])

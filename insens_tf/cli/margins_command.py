@@ -107,7 +107,7 @@ def margins(
             near = _near(network, x, norm, nearest)
         click.echo(_table_of_boundaries(near, inputs.names))
         if folder is not None:
-            _write(folder, found, layers, near, inputs)
+            _write(folder, found, layers, near, inputs.names, x)
             draw_margins(found, norm, len(inputs)).savefig(folder / "margins.png")
     if result_options.out is not None:
         click.echo(
@@ -209,12 +209,12 @@ def _write(
     margins_of: Mapping[str, NDArray[Any]],
     layers: Sequence[_Layer],
     near: Sequence[_Near],
-    inputs: files.ModelInputs,
+    names: Sequence[str],
+    x: NDArray[Any],
 ) -> None:
     files.write_csv(folder / "layers.csv", _Layer._fields, layers)
     head = ("image", "lies_on", "nearest_in", "kind", "index", "wins_beyond", "distance")
-    files.write_csv(folder / "nearest.csv", head, _rows(near, inputs.names))
-    x = inputs[:]
+    files.write_csv(folder / "nearest.csv", head, _rows(near, names))
     most = max(len(one.boundaries) for one in near)
     # Where an image has fewer boundaries than another one.
     distances = np.full((len(x), most), np.inf)
@@ -223,7 +223,7 @@ def _write(
         for k, boundary in enumerate(one.boundaries):
             distances[i, k], points[i, k] = boundary.distance, boundary.point
     arrays = {
-        "names": np.array(inputs.names),
+        "names": np.array(names),
         "x": x,
         "ties": np.array([one.ties for one in near]),
         "nearest_distance": distances,

@@ -18,7 +18,14 @@ from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.operations import Gate, MaxPooling, Operation, RatioGate
 from insens_tf.receptive_field import Window
 
-__all__ = ["Boundary", "GateBoundary", "PoolingBoundary", "boundaries_of"]
+__all__ = [
+    "Boundary",
+    "GateBoundary",
+    "PoolingBoundary",
+    "boundaries_of",
+    "labels_of",
+    "switched",
+]
 
 # Elements of a window that differ by less than this share of the largest are equal but for
 # rounding, and the first of them wins.
@@ -320,3 +327,35 @@ def boundaries_of(
         elif isinstance(operation, MaxPooling):
             found.append(PoolingBoundary(operation, position, operation.name))
     return found
+
+
+def labels_of(
+    boundaries: Sequence[Boundary], which: NDArray[np.int64]
+) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """Return the names and the kinds of some of the boundaries, by their numbers."""
+    names, kinds = (
+        np.array([getattr(one, label) for one in boundaries], np.str_)[which]
+        for label in ("name", "kind")
+    )
+    return names, kinds
+
+
+def switched(
+    first: Integers, second: Integers
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return in what states of a boundary differ.
+
+    Parameters
+    ----------
+    first, second : numpy.ndarray of int, shape (rows, neurons or windows)
+
+    Returns
+    -------
+    row, index : numpy.ndarray of int, shape (m,)
+        Where; the row first, in order.
+    before, after : numpy.ndarray of int, shape (m,)
+        The states there.
+    """
+    row, index = np.nonzero(first != second)
+    before, after = (states[row, index].astype(np.int64) for states in (first, second))
+    return row, index, before, after

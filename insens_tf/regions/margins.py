@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from insens_tf import memory
 from insens_tf.chunks import at_a_time, slices
-from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.hidden_layer import HiddenLayer
+from insens_tf.insens import Passes, warn_of_vanished_squares
+from insens_tf.progress import scaled
 from insens_tf.regions.weight_norms import WeightNorms
 
 __all__ = ["Margins"]
@@ -47,8 +46,8 @@ class Margins:
         positions = [layer.position for layer in layers]
         self._layers = tuple(layers)
         self._thresholds = [np.asarray(thresholds[position]) for position in positions]
-        image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
-        self._activities = Compiled(lambda x: graph.values(x, positions), [image])
+        self._passes = Passes(graph, layers)
+        self._squares = norm == "l2"
         self._norms = WeightNorms(graph, positions, norm, memory_budget)
         held = ARRAYS * graph.dtype.size * sum(layer.neurons for layer in layers)
         each = held + memory.evaluation(graph, positions)
@@ -68,22 +67,25 @@ class Margins:
         results = [np.empty((len(x), *layer.shape), x.dtype) for layer in self._layers]
         for rows in slices(len(x), self._inputs_at_a_time):
             part = x[rows]
-            activities = self._activities(part)
+            activities = self._passes.activities(part)
             needed = {
                 layer.position: np.ones(activity.shape, np.bool_)
                 for layer, activity in zip(self._layers, activities)
             }
-            norms = self._norms(part, needed, partial(_advance_by, advance, len(part)))
+            norms = self._norms(part, needed, scaled(advance, len(part)))
             for layer, activity, thresholds, result in zip(
                 self._layers, activities, self._thresholds, results
             ):
-                _warn_of_vanished_norms(layer, norms[layer.position])
+                if self._squares:
+                    warn_of_vanished_squares(
+                        layer,
+                        needed[layer.position],
+                        np.square(norms[layer.position]),
+                        partial(self._passes.backward[layer], part),
+                        lost="their margins",
+                    )
                 result[rows] = _signed_distance(activity, norms[layer.position], thresholds)
         return results
-
-
-def _advance_by(advance: Callable[[float], None], inputs: int, done: float) -> None:
-    advance(inputs * done)
 
 
 def _signed_distance(
@@ -94,16 +96,3 @@ def _signed_distance(
     distance = np.full_like(activity, np.inf)
     np.divide(beyond, norms, out=distance, where=norms > 0)
     return np.where(activity > 0, distance, -distance)
-
-
-def _warn_of_vanished_norms(layer: HiddenLayer, norms: NDArray[np.floating]) -> None:
-    limits = np.finfo(norms.dtype)
-    vanished = (norms > 0) & (norms < np.sqrt(limits.tiny / limits.eps))
-    if vanished.any():
-        warnings.warn(
-            f"layer {layer.name!r}: the switched weights of {int(vanished.sum())} neurons are so "
-            f"small that their squares are lost in {norms.dtype}, and so are their margins; "
-            "rebuild the model in float64",
-            RuntimeWarning,
-            stacklevel=2,
-        )

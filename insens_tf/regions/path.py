@@ -14,6 +14,7 @@ from insens_tf.arguments import one_of
 from insens_tf.progress import progress_of_inputs
 from insens_tf.projections import chosen_neurons
 from insens_tf.read_network import ReadNetwork
+from insens_tf.regions.boundaries import labels_of, switched
 from insens_tf.regions.region_functions import RegionFunctions
 
 __all__ = ["Crossings", "Path"]
@@ -75,6 +76,7 @@ class Path:
         functions: RegionFunctions,
         start: NDArray[np.float64],
         end: NDArray[np.float64],
+        weights: NDArray[np.floating],
         *,
         progress: bool,
     ) -> None:
@@ -83,15 +85,12 @@ class Path:
         self._network = network
         self._functions = functions
         self._boundaries = functions.boundaries
-        self._weights = network.weights_now()
+        self._weights = weights
         self._find_crossings(progress)
 
     def _check_unchanged(self) -> None:
-        if not np.array_equal(self._weights, self._network.weights_now()):
-            raise RuntimeError(
-                "the network's weights are not those that this path was computed with; compute it "
-                "anew: network.path(path.start, path.end)"
-            )
+        anew = "network.path(path.start, path.end)"
+        self._network.check_weights(self._weights, "path", anew)
 
     def _find_crossings(self, progress: bool) -> None:
         found = [_no_changes()]
@@ -108,13 +107,8 @@ class Path:
         t, which, index, before, after = (np.concatenate(column) for column in zip(*found))
         order = np.lexsort((index, which, t))
         self._which = which[order]
-        names, kinds = (
-            np.array([getattr(one, label) for one in self._boundaries], np.str_)[self._which]
-            for label in ("name", "kind")
-        )
-        self.crossings = Crossings(
-            t[order], names, kinds, index[order], before[order], after[order]
-        )
+        labels = labels_of(self._boundaries, self._which)
+        self.crossings = Crossings(t[order], *labels, index[order], before[order], after[order])
         self.breakpoints = np.unique(t)
 
     def __repr__(self) -> str:
@@ -187,9 +181,6 @@ class Path:
         max pooling is not.
         """
         self._check_unchanged()
-        random = np.random.default_rng(0)
-        # An output that a neuron reaches makes the sum of random multiples depend on it, too.
-        seeds = {one.position: random.normal(size=(1, *one.shape)) for one in self._network.outputs}
         place = np.searchsorted(self.breakpoints, self.crossings.t)
         effective = np.zeros(len(self.crossings), np.bool_)
         of_boundary = {one.position: which for which, one in enumerate(self._boundaries)}
@@ -202,7 +193,8 @@ class Path:
                 rows = group[place[chosen] - parts.start + side]
                 effective[chosen] |= flat[rows, self.crossings.index[chosen]] != 0
 
-        integral = self._functions.integral([one.position for one in self._network.outputs])
+        seeds = self._functions.output_seeds
+        integral = self._functions.integral(list(seeds))
         integral.look(self.start, self.end, self._bounds, seeds, see)
         return effective
 
@@ -302,12 +294,5 @@ def _changes(which: int, states: NDArray[np.integer], start: NDArray[np.float64]
     start : numpy.ndarray, shape (parts,)
         Where each part begins.
     """
-    part, index = np.nonzero(states[1:] != states[:-1])
-    before, after = states[part, index], states[part + 1, index]
-    return (
-        start[part],
-        np.full(len(part), which),
-        index,
-        before.astype(np.int64),
-        after.astype(np.int64),
-    )
+    part, *what = switched(states[:-1], states[1:])
+    return (start[part], np.full(len(part), which), *what)  # type: ignore[return-value]

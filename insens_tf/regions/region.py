@@ -17,7 +17,7 @@ from insens_tf.chunks import readable_size
 from insens_tf.projections import chosen_neurons
 from insens_tf.read_network import ReadNetwork
 from insens_tf.regions.region_functions import Hyperplanes, RegionFunctions
-from insens_tf.regions.weight_norms import DUAL_NORMS
+from insens_tf.regions.weight_norms import DUAL_ORDERS
 
 __all__ = ["NearBoundary", "Region"]
 
@@ -70,11 +70,17 @@ class Region:
         same region, hash collisions aside.
     """
 
-    def __init__(self, network: ReadNetwork, functions: RegionFunctions, x: Floats) -> None:
+    def __init__(
+        self,
+        network: ReadNetwork,
+        functions: RegionFunctions,
+        x: Floats,
+        weights: NDArray[np.floating],
+    ) -> None:
         self.x = x
         self._network = network
         self._functions = functions
-        self._weights = network.weights_now()
+        self._weights = weights
         self._states = functions.states(x[np.newaxis])
         self._distances: dict[str, Floats] = {}
         digest = hashlib.blake2b(digest_size=16)
@@ -210,24 +216,21 @@ class Region:
             Infinity if no other logit grows against the largest one. Of a single logit: how far it
             is to where its sign changes.
         """
-        one_of("norm", norm, tuple(DUAL_NORMS))
+        one_of("norm", norm, tuple(DUAL_ORDERS))
         weights, bias = self.affine()
         logits = np.tensordot(weights, self.x, axes=self.x.ndim) + bias
         if len(logits) > 1:
             largest = int(logits.argmax())
             logits = np.delete(logits[largest] - logits, largest)
             weights = np.delete(weights[largest] - weights, largest, axis=0)
-        sizes = np.array([_DUAL_SIZES[norm](one) for one in weights])
+        order = DUAL_ORDERS[norm]
+        sizes = np.array([np.linalg.norm(one.reshape(-1), order) for one in weights])
         with np.errstate(divide="ignore", invalid="ignore"):
             distances = np.where(sizes > 0, np.abs(logits) / sizes, np.inf)
         return float(distances.min())
 
     def _check_unchanged(self) -> None:
-        if not np.array_equal(self._weights, self._network.weights_now()):
-            raise RuntimeError(
-                "the network's weights are not those that this region was computed with; compute "
-                "it anew: network.region(region.x)"
-            )
+        self._network.check_weights(self._weights, "region", "network.region(region.x)")
 
     @cached_property
     def _planes(self) -> Hyperplanes:
@@ -245,7 +248,7 @@ class Region:
 
     def _measured(self, norm: str, effective: bool, ties: bool) -> Floats:
         """Return the distance of each hyperplane."""
-        one_of("norm", norm, tuple(DUAL_NORMS))
+        one_of("norm", norm, tuple(DUAL_ORDERS))
         self._check_unchanged()
         if norm not in self._distances:
             self._distances[norm] = self._functions.distances(self.x, self._planes, norm)
@@ -284,13 +287,6 @@ def _largest_alone(weights: Floats) -> Floats:
     step[largest] = 1 / weights.flat[largest]
     return step.reshape(weights.shape)
 
-
-# How fast a value with these weights can grow along a step of length 1, by the norm of the step.
-_DUAL_SIZES: dict[str, Callable[[Floats], float]] = {
-    "l2": lambda weights: float(np.linalg.norm(weights)),
-    "linf": lambda weights: float(np.abs(weights).sum()),
-    "l1": lambda weights: float(np.abs(weights).max()),
-}
 
 # The shortest step, by each norm, along which a value with these weights grows by 1.
 _STEPS: dict[str, Callable[[Floats], Floats]] = {

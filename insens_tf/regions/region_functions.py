@@ -134,6 +134,17 @@ class RegionFunctions:
         )
         return found
 
+    @cached_property
+    def output_seeds(self) -> dict[int, Floats]:
+        """Random multiples of the outputs, (1, *shape), by position.
+
+        An output that a neuron reaches makes the sum of random multiples depend on it, too.
+        """
+        random = np.random.default_rng(0)
+        return {
+            one: random.normal(size=(1, *self.graph.operations[one].shape)) for one in self._outputs
+        }
+
     def hyperplanes(self, x: Floats, states: States) -> Hyperplanes:
         """Return all hyperplanes around an input, (*input_shape), whose states these are."""
         positions = self.decisive + [one.position for one in self._leads]
@@ -186,11 +197,6 @@ class RegionFunctions:
         gradients = self._compiled.kept(
             ("gradients",), lambda: LineGradients(self.graph, self._outputs, self.boundaries)
         )
-        random = np.random.default_rng(0)
-        # An output that a neuron reaches makes the sum of random multiples depend on it, too.
-        seeds = {
-            one: random.normal(size=(1, *self.graph.operations[one].shape)) for one in self._outputs
-        }
         decisive = gradients.decisive
         values = dict(zip(decisive, self.values(x[np.newaxis], decisive)))
         found = {
@@ -200,7 +206,7 @@ class RegionFunctions:
         def see(position: int, gradient: Floats, _: NDArray[np.int64]) -> None:
             found[position] = gradient.reshape(-1) != 0
 
-        gradients.add({}, seeds, values, np.ones(1), see, ties=True)
+        gradients.add({}, self.output_seeds, values, np.ones(1), see, ties=True)
         return [found[one.position] for one in self.boundaries]
 
     def switched_weights(

@@ -18,7 +18,7 @@ from insens_tf.regions.path import Path
 from insens_tf.regions.region import Region
 from insens_tf.regions.region_functions import RegionFunctions
 from insens_tf.regions.state_difference import StateDifference, state_difference
-from insens_tf.regions.weight_norms import DUAL_NORMS
+from insens_tf.regions.weight_norms import DUAL_ORDERS
 
 __all__ = ["RegionNetwork"]
 
@@ -75,7 +75,7 @@ class RegionNetwork(ReadNetwork):
             has no regions.
         """
         layers, single, inputs = self._checked(layer, x)
-        one_of("norm", norm, tuple(DUAL_NORMS))
+        one_of("norm", norm, tuple(DUAL_ORDERS))
         compiled = self._compiled.kept(
             ("margins", norm, *layers),
             lambda: Margins(self._graph, layers, self._thresholds(), norm, self.memory_budget),
@@ -110,8 +110,8 @@ class RegionNetwork(ReadNetwork):
         """
         self._read_what_changed()
         one = self.one_in_float64(x, "x")
-        self.prove(one[np.newaxis].astype(self.dtype))
-        return Region(self, self._region_functions(), one)
+        weights = self.prove(one[np.newaxis].astype(self.dtype))
+        return Region(self, self._region_functions(), one, weights)
 
     def same_region(self, a: Any, b: Any) -> StateDifference:
         """Compare the states of pairs of inputs: whether each pair lies in one linear region.
@@ -179,12 +179,12 @@ class RegionNetwork(ReadNetwork):
                 f"output {output.name!r} has shape {output.shape}: expected a vector of logits, "
                 "one a class; region(x[0]).radius() is of the state alone"
             )
-        one_of("norm", norm, tuple(DUAL_NORMS))
+        one_of("norm", norm, tuple(DUAL_ORDERS))
         inputs = self.in_float64(x)
-        self.prove(inputs.astype(self.dtype))
+        weights = self.prove(inputs.astype(self.dtype))
         radii = np.empty(len(inputs))
         for row in progress_bar(range(len(inputs)), shown=progress, desc="regions", unit="input"):
-            region = Region(self, self._region_functions(), inputs[row])
+            region = Region(self, self._region_functions(), inputs[row], weights)
             radii[row] = min(region.radius(norm), region.class_margin(norm))
         return radii
 
@@ -215,8 +215,8 @@ class RegionNetwork(ReadNetwork):
         """
         self._read_what_changed()
         start, end = self.one_in_float64(a, "a"), self.one_in_float64(b, "b")
-        self.prove(np.stack([start, end]).astype(self.dtype))
-        return Path(self, self._region_functions(), start, end, progress=progress)
+        weights = self.prove(np.stack([start, end]).astype(self.dtype))
+        return Path(self, self._region_functions(), start, end, weights, progress=progress)
 
     def _thresholds(self) -> dict[int, list[float]]:
         """Return, by a hidden layer's position, at which activities its neurons switch."""

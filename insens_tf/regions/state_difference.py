@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from insens_tf.regions.boundaries import labels_of, switched
 from insens_tf.regions.region_functions import RegionFunctions
 
 __all__ = ["StateDifference", "state_difference"]
@@ -55,29 +56,17 @@ def state_difference(
     functions: RegionFunctions, a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> StateDifference:
     """Return in what the states of pairs of inputs differ, (n, *input_shape) each."""
-    boundaries = functions.boundaries
     columns: list[list[NDArray[np.int64]]] = [[np.zeros(0, np.int64)] for _ in range(5)]
     for rows in functions.slices(len(a), functions.decisive):
         states = zip(functions.states(a[rows]), functions.states(b[rows]))
         for number, (one, other) in enumerate(states):
-            row, place = np.nonzero(one != other)
-            found = (
-                row + rows.start,
-                np.full(len(row), number),
-                place,
-                one[row, place].astype(np.int64),
-                other[row, place].astype(np.int64),
-            )
+            row, *what = switched(one, other)
+            found = row + rows.start, np.full(len(row), number), *what
             for column, values in zip(columns, found):
                 column.append(values)
     pair, which, index, first, second = (np.concatenate(column) for column in columns)
     order = np.lexsort((index, which, pair))
     same = np.ones(len(a), np.bool_)
     same[pair] = False
-    layers, kinds = (
-        np.array([getattr(one, label) for one in boundaries], np.str_)[which[order]]
-        for label in ("name", "kind")
-    )
-    return StateDifference(
-        same, pair[order], layers, kinds, index[order], first[order], second[order]
-    )
+    labels = labels_of(functions.boundaries, which[order])
+    return StateDifference(same, pair[order], *labels, index[order], first[order], second[order])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -13,16 +13,16 @@ from insens_tf import memory
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.row_norms import WAYS, choose
+from insens_tf.progress import scaled
+from insens_tf.row_norms import WAYS, choose, squared_norms
 
-__all__ = ["DUAL_NORMS", "WeightNorms"]
+__all__ = ["DUAL_ORDERS", "WeightNorms"]
 
-DUAL_NORMS: dict[str, Callable[[tf.Tensor, list[int]], tf.Tensor]] = {
-    "l1": lambda w, axes: tf.reduce_max(tf.abs(w), axes),
-    "l2": lambda w, axes: tf.sqrt(tf.reduce_sum(tf.square(w), axes)),
-    "linf": lambda w, axes: tf.reduce_sum(tf.abs(w), axes),
-}
-"""The dual of each norm of the input space: abs(v) over it is how far a root of v is."""
+DUAL_ORDERS: dict[str, float] = {"l2": 2, "linf": 1, "l1": np.inf}
+"""The order of the dual of each norm of the input space: abs(v) over it is how far a root of v is.
+
+As `tf.norm` and `numpy.linalg.norm` take it.
+"""
 
 
 class WeightNorms:
@@ -69,23 +69,14 @@ class WeightNorms:
         advance : callable
             Called with the share of all the work that was done since.
         """
-        neurons = {position: int(mask.sum()) for position, mask in needed.items()}
-        total = max(1, sum(neurons.values()))
-        norms: dict[int, NDArray[np.floating]] = {}
         if self._norm == "l2":
-            for way in self._ways:
-                mine = {position: needed[position] for position in way.positions}
-                share = sum(neurons[position] for position in way.positions) / total
-                found = way(x, mine, partial(_advance_by, advance, share))
-                norms |= {position: np.sqrt(square) for position, square in found.items()}
-            return norms
-        for position, back in self._back.items():
-            norms[position] = back(x, needed[position], lambda done: advance(done / total))
-        return norms
-
-
-def _advance_by(advance: Callable[[float], None], share: float, done: float) -> None:
-    advance(share * done)
+            squares = squared_norms(self._ways, x, needed, advance)
+            return {position: np.sqrt(square) for position, square in squares.items()}
+        neurons = max(1, sum(int(mask.sum()) for mask in needed.values()))
+        return {
+            position: back(x, needed[position], scaled(advance, 1 / neurons))
+            for position, back in self._back.items()
+        }
 
 
 class _TakenBack:
@@ -96,11 +87,11 @@ class _TakenBack:
         state, of_a_neuron = memory.backward(graph, position)
         left = memory_budget - memory.functions(graph, [position]) - state
         self._at_a_time = at_a_time(graph, [position], left, of_a_neuron, at_least=8)
-        axes = list(range(1, 1 + len(graph.input_shape)))
+        order = DUAL_ORDERS[norm]
 
         def norms(x: tf.Tensor, neurons: tf.Tensor) -> tf.Tensor:
             _, weights = graph.switched_weights(x, position, neurons)
-            return DUAL_NORMS[norm](weights, axes)
+            return tf.norm(tf.reshape(weights, (-1, math.prod(graph.input_shape))), order, 1)
 
         image = tf.TensorSpec((1, *graph.input_shape), graph.dtype)
         self._compiled = Compiled(norms, [image, tf.TensorSpec((None,), tf.int64)])

@@ -15,10 +15,28 @@ from insens_tf.graph import Graph
 from insens_tf.noise_draws import Noise
 from insens_tf.relevance.pooling_first import pooling_first
 
-__all__ = ["AveragedGradient", "IntegratedGradients", "SmoothGrad"]
+__all__ = ["AveragedGradient", "IntegratedGradients", "SmoothGrad", "chosen_multiples"]
 
 # Fewer at a time wait for the weights of dense layers.
 POINTS = 256
+
+
+def chosen_multiples(activity: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
+    """Return what each neuron's gradient is multiplied by, (n, neurons).
+
+    Parameters
+    ----------
+    activity : numpy.ndarray, shape (n, neurons)
+    neurons : numpy.ndarray of int, shape (n,), optional
+        In the mode "index".
+    mode : {"max_activation", "index", "all"}
+    """
+    if mode == "all":
+        return np.ones_like(activity)
+    multiples = np.zeros_like(activity)
+    chosen = activity.argmax(axis=1) if neurons is None else neurons
+    multiples[np.arange(len(multiples)), chosen] = 1
+    return multiples
 
 
 class AveragedGradient(ABC):
@@ -101,7 +119,7 @@ class AveragedGradient(ABC):
             Called with the number of inputs' worth of work done since.
         """
         sums = np.zeros(x.shape, x.dtype)
-        choices = self._choices(self.activity(x), neurons, mode)
+        choices = chosen_multiples(self.activity(x), neurons, mode)
         for rows in slices(len(x), max(1, self._points_at_a_time // self.count)):
             for columns in slices(self.count, self._points_at_a_time):
                 sums[rows] += self._sum(self.points(x, rows, columns), choices[rows])
@@ -112,15 +130,6 @@ class AveragedGradient(ABC):
         """Return the neurons' activity, (n, neurons)."""
         parts = [self._activity(x[rows]) for rows in slices(len(x), self._points_at_a_time)]
         return np.concatenate(parts)
-
-    def _choices(self, activity: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
-        """Return what each neuron's gradient is multiplied by, (n, neurons)."""
-        if mode == "all":
-            return np.ones_like(activity)
-        choices = np.zeros_like(activity)
-        chosen = activity.argmax(axis=1) if neurons is None else neurons
-        choices[np.arange(len(choices)), chosen] = 1
-        return choices
 
     def _summed(self, points: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
         graph, ends, shape = self._graph, self._ends, tf.shape(points)[:2]
@@ -179,7 +188,7 @@ class IntegratedGradients(AveragedGradient):
     def changes(self, x: np.ndarray, neurons: np.ndarray | None, mode: str) -> np.ndarray:
         """Return what the maps should add up to, (n,): arguments as for the maps themselves."""
         *activity, at_reference = self.activity(np.concatenate([x, self._reference]))
-        choices = self._choices(np.asarray(activity), neurons, mode)
+        choices = chosen_multiples(np.asarray(activity), neurons, mode)
         return (choices * (activity - at_reference)).sum(axis=1)
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
-from insens_tf.execution import Compiled
 from insens_tf.layers import Layers
-from insens_tf.regions.boundaries import boundaries_of
-from insens_tf.regions.float64_graph import in_float64
-from insens_tf.regions.line import Line
-from insens_tf.regions.line_integral import LineIntegral
+from insens_tf.progress import scaled
+from insens_tf.regions.region_functions import RegionFunctions
+from insens_tf.relevance.averaged_gradients import chosen_multiples
 from insens_tf.relevance.explained_neurons import Target
 
 __all__ = ["ExactIntegratedGradients"]
@@ -35,17 +32,14 @@ class ExactIntegratedGradients:
     count = 1000
 
     def __init__(self, target: Target, reference: np.ndarray) -> None:
-        graph = in_float64(target.reading.graph)
-        positions = [target.position]
-        boundaries = boundaries_of(graph, positions, Layers(target.reading).hidden)
-        self._dtype = target.reading.graph.dtype.as_numpy_dtype
+        graph, position = target.reading.graph, target.position
+        self._functions = RegionFunctions(
+            graph, [position], Layers(target.reading).hidden, target.memory_budget
+        )
+        self._dtype = graph.dtype.as_numpy_dtype
         self._reference = reference[0].astype(np.float64)
-        self._position = target.position
-        self._shape = graph.operations[target.position].shape
-        self._line = Line(graph, boundaries, target.memory_budget)
-        self._integral = LineIntegral(graph, positions, boundaries, target.memory_budget)
-        image = tf.TensorSpec((None, *graph.input_shape), tf.float64)
-        self._activity = Compiled(lambda x: graph.values(x, positions)[0], [image])
+        self._position = position
+        self._shape = graph.operations[position].shape
 
     def __call__(
         self,
@@ -57,18 +51,15 @@ class ExactIntegratedGradients:
         """Return maps, (n, *input_shape), in the network's dtype; as `AveragedGradient` does."""
         maps = np.empty(x.shape, self._dtype)
         for row, end in enumerate(x.astype(np.float64)):
-            seed = np.full(int(np.prod(self._shape)), float(mode == "all"))
-            if mode == "max_activation":
-                seed[self._activity(end[np.newaxis]).argmax()] = 1
-            elif neurons is not None:
-                seed[neurons[row]] = 1
+            (activity,) = self._functions.values(end[np.newaxis], [self._position])
+            chosen = None if neurons is None else neurons[row : row + 1]
+            seed = chosen_multiples(activity.reshape(1, -1), chosen, mode)
             seeds = {self._position: seed.reshape(1, *self._shape)}
             starts = [np.zeros(0)]
-            for parts in self._line.parts(self._reference, end):
+            for parts in self._functions.line.parts(self._reference, end):
                 starts.append(parts.start)
                 advance(float(parts.end[-1] - parts.start[0]) / 2)
             bounds = np.append(np.concatenate(starts), 1.0)
-            maps[row] = self._integral(
-                self._reference, end, bounds, seeds, lambda done: advance(done / 2)
-            )
+            integral = self._functions.integral([self._position])
+            maps[row] = integral(self._reference, end, bounds, seeds, scaled(advance, 1 / 2))
         return maps

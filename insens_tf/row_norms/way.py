@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from insens_tf.graph import Graph
+from insens_tf.progress import scaled
 
-__all__ = ["IMPOSSIBLE", "Cost", "Way"]
+__all__ = ["IMPOSSIBLE", "Cost", "Way", "squared_norms"]
 
 
 @dataclass(frozen=True)
@@ -104,3 +105,35 @@ class Way(ABC):
         memory_budget : int
             In bytes.
         """
+
+
+def squared_norms(
+    ways: Iterable[Way],
+    x: np.ndarray,
+    needed: Mapping[int, np.ndarray],
+    advance: Callable[[float], None] = lambda share: None,
+) -> dict[int, np.ndarray]:
+    """Return w w of each needed neuron of layers that several ways are for.
+
+    Parameters
+    ----------
+    ways : iterable of Way
+        Which have each of the layers once.
+    x, needed
+        As a way takes them.
+    advance : callable
+        Called with the share of all their work that was done since.
+
+    Returns
+    -------
+    dict of int to numpy.ndarray, shape (n, *layer shape)
+        By position; what comes for neurons that are not needed is not defined.
+    """
+    neurons = {position: int(mask.sum()) for position, mask in needed.items()}
+    total = max(1, sum(neurons.values()))
+    found: dict[int, np.ndarray] = {}
+    for way in ways:
+        mine = {position: needed[position] for position in way.positions}
+        share = sum(neurons[position] for position in way.positions) / total
+        found |= way(x, mine, scaled(advance, share))
+    return found

@@ -65,11 +65,13 @@ format: $(INSTALLED) ## Format the code and repair what ruff can repair
 clean: ## Remove the virtual environments and the caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 
-# uv installs several times faster than pip, and is not needed: without it, pip does all.
+# uv installs several times faster than pip, and is not needed: without it, pip does all. Where
+# PYTHONDONTWRITEBYTECODE is set, what is not compiled here is compiled by every process again:
+# TensorFlow in ten seconds, and the tests start dozens.
 .venv/%/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || echo "No uv here; pip installs."
-	@if test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'; \
+	@if test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev]'; \
 		then true; else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; fi
 	@touch $@

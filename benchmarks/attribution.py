@@ -1,19 +1,22 @@
 """iNNvestigate's methods on our graph against its own, timed in pairs in one run.
 
     python -m benchmarks.attribution --out attribution.json
+    python -m benchmarks.attribution --network models/mnist/model.keras data/mnist.npz
     python -m benchmarks.attribution --memory
     python -m benchmarks.attribution --growth 100
 
-Of 2CONV with random weights on inputs of MNIST's and CIFAR-10's size, 8 and 100 at a time. Where
-iNNvestigate cannot be imported there is nothing to hold against. Memory is the most that is
-resident beyond what model and inputs take, each case in a process of its own; growth is what is
-resident more after a number of analyzers than after ten, all used once and dropped.
+Without --network of 2CONV with random weights, on inputs of MNIST's and CIFAR-10's size; 8 and 100
+inputs at a time. Where iNNvestigate cannot be imported there is nothing to hold against. Memory is
+the most that is resident beyond what model and inputs take, each case in a process of its own;
+growth is what is resident more after further analyzers than after the first forty, by when the
+allocator has what it keeps, all used once and dropped.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -22,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+import tensorflow as tf
 from tabulate import tabulate
 
 import insens_tf
@@ -50,11 +55,21 @@ METHODS = (
 )
 SHAPES = {"MNIST": (28, 28, 1), "CIFAR-10": (32, 32, 3)}
 COUNTS = (8, 100)
+BEFORE_GROWTH = 40
 
 
-def _compared(data_set: str, method: str, count: int, rounds: int) -> dict[str, Any]:
-    model = two_conv(SHAPES[data_set], 10, seed=0)
-    x = images(SHAPES[data_set], count)
+def _network(name: str, count: int) -> tuple[Any, Any]:
+    """Return a model and some inputs: of a name in `SHAPES`, or of two files after one another."""
+    if name in SHAPES:
+        return two_conv(SHAPES[name], 10, seed=0), images(SHAPES[name], count)
+    model, data = name.split(os.pathsep)
+    with np.load(data, allow_pickle=False) as file:
+        x = (file["x_test"][:count] / np.float32(255)).astype(np.float32)
+    return tf.keras.models.load_model(model, safe_mode=True), x
+
+
+def _compared(name: str, method: str, count: int, rounds: int) -> dict[str, Any]:
+    model, x = _network(name, count)
     native, own = (
         timed(source, _analyzed(method, model, x, source)) for source in ("native", "innvestigate")
     )
@@ -62,7 +77,11 @@ def _compared(data_set: str, method: str, count: int, rounds: int) -> dict[str, 
         # Of what a map is like; here it is about what it costs.
         warnings.simplefilter("ignore", UserWarning)
         found = compared(native, own, rounds)
-    return {"data_set": data_set, "method": method, "inputs": count, **found}
+    return {"data_set": _title(name), "method": method, "inputs": count, **found}
+
+
+def _title(name: str) -> str:
+    return name if name in SHAPES else f"{Path(name.split(os.pathsep)[1]).stem}, trained"
 
 
 def _analyzed(method: str, model: Any, x: Any, source: str) -> Run:
@@ -70,10 +89,9 @@ def _analyzed(method: str, model: Any, x: Any, source: str) -> Run:
     return lambda: analyzer.analyze(x, progress=False)
 
 
-def _memory(data_set: str, method: str, count: int, source: str) -> int:
+def _memory(name: str, method: str, count: int, source: str) -> int:
     """Return the bytes that an analyzer takes at its peak, in this process."""
-    model = two_conv(SHAPES[data_set], 10, seed=0)
-    x = images(SHAPES[data_set], count)
+    model, x = _network(name, count)
     model.predict(x[:1], verbose=0)
     return extra_memory(lambda: _analyzed(method, model, x, source)()) or 0
 
@@ -89,9 +107,8 @@ def _elsewhere(*case: Any) -> int:
 
 
 def _growth(method: str, analyzers: int) -> int:
-    """Return how many bytes more are resident after so many analyzers than after ten."""
-    model = two_conv(SHAPES["MNIST"], 10, seed=0)
-    x = images(SHAPES["MNIST"], 1)
+    """Return how many bytes more are resident after so many analyzers than before them."""
+    model, x = _network("MNIST", 1)
 
     def resident_after(count: int) -> int:
         for _ in range(count):
@@ -100,41 +117,56 @@ def _growth(method: str, analyzers: int) -> int:
         give_freed_memory_back()
         return resident_memory()
 
-    before = resident_after(10)
+    before = resident_after(BEFORE_GROWTH)
     return resident_after(analyzers) - before
 
 
 @click.command()
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    nargs=2,
+    metavar="MODEL DATA",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A 2CONV as experiments.train writes it, and the .npz of its data set.",
+)
 @click.option("--memory", is_flag=True, help="Measure memory instead of time.")
 @click.option("--growth", type=click.IntRange(min=1), help="Create and drop as many analyzers.")
 @click.option("--inputs", "counts", multiple=True, type=int, default=COUNTS, show_default=True)
 @click.option("--rounds", default=7, show_default=True, type=click.IntRange(min=1))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path))
 def main(
-    memory: bool, growth: int | None, counts: tuple[int, ...], rounds: int, out: Path | None
+    networks: tuple[tuple[str, str], ...],
+    memory: bool,
+    growth: int | None,
+    counts: tuple[int, ...],
+    rounds: int,
+    out: Path | None,
 ) -> None:
     """Time native methods against iNNvestigate's, and print their ratios."""
+    names = [os.pathsep.join(files) for files in networks] or list(SHAPES)
     if growth is not None:
         for method in ("gradient", "deep_taylor"):
             more = _growth(method, growth) / 2**20
-            click.echo(f"{method}: {more:.1f} MiB more after {growth} analyzers than after 10")
+            click.echo(f"{method}: {more:.1f} MiB more after {growth} further analyzers")
         return
     if memory:
         found = []
-        for data_set, method, count in product(SHAPES, METHODS, counts):
+        for name, method, count in product(names, METHODS, counts):
             both = (
-                _elsewhere(data_set, method, count, source) / 2**20
+                _elsewhere(name, method, count, source) / 2**20
                 for source in ("native", "innvestigate")
             )
-            found.append((data_set, method, count, *both))
+            found.append((_title(name), method, count, *both))
             click.echo(found[-1], err=True)
         columns = ("data", "method", "inputs", "native MiB", "iNNvestigate MiB")
         click.echo(tabulate(found, columns, floatfmt=".0f"))
         return
     rows = []
-    for data_set, method, count in product(SHAPES, METHODS, counts):
-        rows.append(_compared(data_set, method, count, rounds))
-        click.echo(f"{data_set}, {method}, {count}: {rows[-1]['ratio']:.2f}", err=True)
+    for name, method, count in product(names, METHODS, counts):
+        rows.append(_compared(name, method, count, rounds))
+        click.echo(f"{_title(name)}, {method}, {count}: {rows[-1]['ratio']:.2f}", err=True)
     table = [
         (
             row["data_set"],

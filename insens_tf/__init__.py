@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from insens_tf.errors import (
         InnvestigateMissingError,
         NoHiddenLayerError,
+        UnknownArgumentError,
         UnreadableModelError,
     )
     from insens_tf.estimate import InsensEstimate
@@ -34,6 +35,7 @@ __all__ = [
     "Report",
     "SwitchedNetwork",
     "UnfittedWarning",
+    "UnknownArgumentError",
     "UnreadableModelError",
     "__version__",
     "create_analyzer",
@@ -54,6 +56,7 @@ _MODULES = {
     "Report": "report",
     "SwitchedNetwork": "network",
     "UnfittedWarning": "analyzer",
+    "UnknownArgumentError": "errors",
     "UnreadableModelError": "errors",
     "create_analyzer": "analyzer",
     "examine": "network",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -33,25 +33,56 @@ from tests.oracle import Oracle, Reference
 
 INPUTS = 3
 
-every_architecture = pytest.mark.parametrize("name", NAMES)
 
-varied_architectures = pytest.mark.parametrize(
-    "name",
-    [name if name in VARIED else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
+def slow(*parameters: Any) -> Any:
+    """One set of a test's parameters, for the slow suite."""
+    return pytest.param(*parameters, marks=pytest.mark.slow)
+
+
+def halved(values: Iterable[Any]) -> list[Any]:
+    """Every second value: the half that this Keras tries, or tries in its fast suite.
+
+    The values, and their order, are to be the same with either Keras.
+    """
+    return list(values)[int(KERAS_2) :: 2]
+
+
+def some_fast(values: Iterable[Any], fast: Collection[Any]) -> list[Any]:
+    """Parameters of a test: what is fast, and half of the others, which are slow.
+
+    The tests of what is read, of projections and of Insens try all architectures in either Keras.
+    What further ones bring to light elsewhere is in our own code, the same in either, so that each
+    Keras tries its half of them.
+    """
+    mine = halved(value for value in values if value not in fast)
+    return [
+        value if value in fast else slow(*(value if isinstance(value, tuple) else (value,)))
+        for value in values
+        if value in fast or value in mine
+    ]
+
+
+FAST = {*VARIED, *halved(name for name in NAMES if name not in VARIED)}
+"""Architectures of the fast suite: in either Keras what is varied, and a half of the others."""
+
+every_architecture = pytest.mark.parametrize(
+    "name", [name if name in FAST else slow(name) for name in NAMES]
 )
-"""All of them, but only a few in the fast suite: for what follows from what each is tested for."""
+
+varied_architectures = pytest.mark.parametrize("name", some_fast(NAMES, VARIED))
+"""Many of them, a few in the fast suite: for what follows from what each is tested for."""
 
 every_seed = pytest.mark.parametrize(
     ("name", "seed"),
-    [(name, seed) for name in NAMES for seed in ((0, 1, 2) if name in VARIED else (0,))]
-    + [
-        # What other weights bring to light is the same in either Keras, so that each tries its own.
-        pytest.param(name, 1 if KERAS_2 else 2, marks=pytest.mark.slow)
-        for name in NAMES
-        if name not in VARIED
-    ],
+    [(name, 0) if name in FAST else slow(name, 0) for name in NAMES]
+    + [(name, 1) for name in VARIED]
+    # What other weights bring to light is the same in either Keras, so that each tries its own.
+    + [slow(name, 1 if KERAS_2 and name not in VARIED else 2) for name in NAMES],
 )
 """All architectures with the weights of two or three seeds, most with one in the fast suite."""
+
+with_keras_3 = pytest.mark.skipif(KERAS_2, reason="the same in either Keras; Keras 3 tries it")
+with_keras_2 = pytest.mark.skipif(not KERAS_2, reason="the same in either Keras; Keras 2 tries it")
 
 needs_eager_mode_off = pytest.mark.skipif(
     not KERAS_2, reason="Keras 3 does not work with eager mode off"

@@ -284,6 +284,7 @@ def run(monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], *arguments: s
 
 
 @needs_innvestigate
+@pytest.mark.slow
 def test_insens_prints_and_writes_everything(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

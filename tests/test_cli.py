@@ -910,9 +910,7 @@ def test_a_process_fails_with_one_line_and_a_code(mistaken: Trained) -> None:
     "arguments",
     [
         ("layers", "--data", "{arrays}"),
-        ("project", "{pictures}", "--layer", "conv", "--neuron", "0,1,2", "--out", "out"),
         ("analyze", "{pictures}", "--frequency-from", "{arrays}", "--out", "out"),
-        ("compare", "{pictures}", "--methods", "switched.weights,insens", "--out", "out"),
     ],
 )
 def test_a_process_says_nothing_but_its_results(

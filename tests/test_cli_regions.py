@@ -68,7 +68,8 @@ def is_picture(path: Path) -> bool:
 # --- margins ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("norm", ["l2", pytest.param("linf", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.slow
 def test_margins_are_those_of_the_library(
     call: Any, given: Given, tmp_path: Path, norm: str
 ) -> None:

@@ -61,6 +61,7 @@ def test_the_shipped_digits_are_real_ones() -> None:
 
 
 @pytest.mark.usefixtures("_small_network")
+@pytest.mark.slow
 def test_training_depends_on_the_seed_and_nothing_else() -> None:
     data = demo.digits()
     x, y = data.x_train[:120], data.y_train[:120]

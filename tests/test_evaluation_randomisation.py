@@ -368,6 +368,7 @@ def test_a_neuron_of_a_hidden_layer_can_be_what_is_explained() -> None:
     assert_correlated(found, [one.weights[np.arange(len(x)), chosen] for one in references])
 
 
+@pytest.mark.slow
 def test_a_function_is_given_the_network_and_the_inputs() -> None:
     model = nested()
     x = inputs_of(model)

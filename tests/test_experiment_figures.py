@@ -27,6 +27,7 @@ from insens_tf.files import load_model
 from insens_tf.heatmap import heatmap
 from insens_tf.two_conv import two_conv
 from tests.commands_here import run_here
+from tests.conftest import with_keras_2, with_keras_3
 from tests.test_heatmap import places
 
 TINY = ["filters=[4,6]", "units=16", "epochs=3", "batch_size=10", "learning_rate=0.003"]
@@ -197,6 +198,7 @@ def test_similarities_are_cosines_of_every_two_inputs(seed: int) -> None:
             assert similarity == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_figure_2_counts_neurons_in_black_fields(tmp_path: Path) -> None:
     write_data(tmp_path / "data", "mnist")
 
@@ -399,7 +401,10 @@ def test_panels_are_drawn_side_by_side_to_the_pixel(tmp_path: Path, sides: list[
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "title"),
-    [("fashion_mnist", "Fashion-MNIST, in place of smallNORB"), ("smallnorb", "smallNORB")],
+    [
+        pytest.param("fashion_mnist", "Fashion-MNIST, in place of smallNORB", marks=with_keras_2),
+        pytest.param("smallnorb", "smallNORB", marks=with_keras_3),
+    ],
 )
 def test_figure_6_is_of_smallnorb_or_says_what_stands_for_it(
     tmp_path: Path, dataset: str, title: str

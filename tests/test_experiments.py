@@ -33,6 +33,7 @@ from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings
 from tests.commands_here import run_here
+from tests.conftest import with_keras_2, with_keras_3
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -131,7 +132,16 @@ def assert_complete(name: str, pictures: list[str], out: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "pictures"),
     experiments(
-        slow=("figure_4", "figure_6", "figure_7", "noise_table", "open_settings", "variants")
+        slow=(
+            "figure_2",
+            "figure_4",
+            "figure_5",
+            "figure_6",
+            "figure_7",
+            "noise_table",
+            "open_settings",
+            "variants",
+        )
     ),
 )
 def test_quick_of_small_networks(
@@ -151,7 +161,10 @@ def test_quick_of_small_networks(
 @in_one_worker
 @pytest.mark.parametrize(
     ("name", "pictures"),
-    [one for one in experiments() if one.values[0] in ("figure_7", "noise_table")],
+    [
+        pytest.param("figure_7", PICTURES["figure_7"], marks=with_keras_2),
+        pytest.param("noise_table", PICTURES["noise_table"], marks=with_keras_3),
+    ],
 )
 def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -360,6 +373,7 @@ def test_the_same_on_processes() -> None:
 
 
 @pytest.mark.slow
+@with_keras_3
 def test_the_same_on_processes_and_on_a_cluster() -> None:
     """In a process of its own, as pytest's is not one that workers can import."""
     program = """

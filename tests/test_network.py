@@ -247,6 +247,7 @@ def test_later_training_is_seen() -> None:
 # --- compiled functions ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_nothing_is_traced_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the number of inputs and neurons, and which of them are needed."""
     model = build("2CONV", 0)

@@ -16,7 +16,7 @@ from tensorflow import keras
 from insens_tf import SwitchedNetwork
 from insens_tf.regions import Path
 from tests.architectures import NAMES, VARIED, build, images, randomise
-from tests.conftest import CaseOf
+from tests.conftest import CaseOf, some_fast
 from tests.oracle import Oracle
 
 MOST = 12
@@ -27,14 +27,9 @@ NEAR = 1e-9
 
 FAST = ("conv strided same, asymmetric padding", "pools padded, odd sizes", "hard sigmoids")
 
-varied = pytest.mark.parametrize(
-    "name",
-    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in VARIED],
-)
+varied = pytest.mark.parametrize("name", some_fast(VARIED, FAST))
 
-every_architecture = pytest.mark.parametrize(
-    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
-)
+many_architectures = pytest.mark.parametrize("name", some_fast(NAMES, FAST))
 
 
 JUMPS = ("thresholds", "locally connected")
@@ -68,7 +63,7 @@ def assert_parts_are_regions(path: Path, oracle: Oracle) -> None:
             assert (oracle.state(at(path, beyond)) != state).any()
 
 
-@every_architecture
+@many_architectures
 def test_a_part_is_one_region_and_its_neighbour_another(name: str, case: CaseOf) -> None:
     model, network, x, _ = case(name, 0)
     path = network.path(x[0], x[1])
@@ -110,9 +105,7 @@ SMALL = (
 )
 
 
-@pytest.mark.parametrize(
-    "name", [SMALL[0], *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL[1:])]
-)
+@pytest.mark.parametrize("name", some_fast(SMALL, SMALL[:1]))
 def test_integrated_gradients_are_the_integral(name: str, case: CaseOf) -> None:
     model, network, x, _ = case(name, 2)
     oracle = Oracle(model)

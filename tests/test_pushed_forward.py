@@ -20,6 +20,7 @@ import insens_tf
 from insens_tf.execution import Compiled
 from insens_tf.row_norms.probes import pushed_squares
 from tests.architectures import KERAS_2, images, randomise
+from tests.conftest import slow
 from tests.oracle import Oracle, assert_agrees
 
 layers = keras.layers
@@ -98,10 +99,6 @@ OTHERS: dict[str, tuple[tuple[int, ...], Callable[[int], Any]]] = {
     ),
 }
 """Operations besides: the numbers of axes that they are tried with, and the layer."""
-
-
-def slow(*parameters: Any) -> Any:
-    return pytest.param(*parameters, marks=pytest.mark.slow)
 
 
 def alone(make: Callable[[int], Any], axes: int, lengths: tuple[int, ...]) -> keras.Model:

@@ -73,6 +73,7 @@ def test_the_code_runs_and_gives_the_shapes_that_it_says(
     assert imread(tmp_path / "maps.png").std() > 0
 
 
+@pytest.mark.slow
 def test_the_code_of_the_page_of_regions_runs(
     demonstrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +90,14 @@ def test_the_code_of_the_page_of_regions_runs(
     assert sum(names["path"].state_changes().values()) == len(names["path"].crossings)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[1])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(one, id=name, marks=[pytest.mark.slow] if name == "margins" else [])
+        for one in COMMANDS
+        for name in [one.split()[1]]
+    ],
+)
 def test_the_commands_run(
     command: str, demonstrated: Path, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

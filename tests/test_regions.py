@@ -10,7 +10,7 @@ from tensorflow import keras
 
 from insens_tf import SwitchedNetwork
 from tests.architectures import VARIED, build, images
-from tests.conftest import CaseOf, varied_architectures
+from tests.conftest import CaseOf, some_fast, varied_architectures
 from tests.oracle import Oracle, assert_agrees
 
 NORMS = {"l2": 2, "linf": np.inf, "l1": 1}
@@ -18,18 +18,14 @@ DUALS = {"l2": 2, "linf": 1, "l1": np.inf}
 
 FAST = ("dense", "pools padded, odd sizes", "hard sigmoids")
 
-varied = pytest.mark.parametrize(
-    "name",
-    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in VARIED],
-)
+varied = pytest.mark.parametrize("name", some_fast(VARIED, FAST))
 
 varied_in_norms = pytest.mark.parametrize(
     ("name", "norm"),
-    [
-        pytest.param(name, norm, marks=() if name in FAST and norm == "l2" else pytest.mark.slow)
-        for name in VARIED
-        for norm in (NORMS if name in FAST else ("l2",))
-    ],
+    some_fast(
+        [(name, norm) for name in VARIED for norm in (NORMS if name in FAST else ("l2",))],
+        [(name, "l2") for name in FAST],
+    ),
 )
 
 

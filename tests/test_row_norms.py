@@ -13,7 +13,7 @@ from insens_tf import HiddenLayer
 from insens_tf.row_norms import WAYS, choose
 from insens_tf.two_conv import two_conv
 from tests.architectures import NAMES, VARIED, images, randomise, ways_of
-from tests.conftest import Case, CaseOf, every_architecture
+from tests.conftest import Case, CaseOf, every_architecture, some_fast
 from tests.oracle import Oracle, Reference, assert_agrees
 
 BUDGET = 2**29
@@ -57,13 +57,11 @@ FEW = (
 
 @pytest.mark.parametrize(
     ("name", "way"),
-    [
-        # Each layer's own way is compared for all of them, as Insens is.
-        pytest.param(name, way, marks=() if name in VARIED else pytest.mark.slow)
-        for name in NAMES
-        for way in WAYS
-        if way != "gradient" or name in FEW
-    ],
+    # Each layer's own way is compared for all of them, as Insens is.
+    some_fast(
+        [(name, way) for name in NAMES for way in WAYS if way != "gradient" or name in FEW],
+        [(name, way) for name in VARIED for way in WAYS],
+    ),
 )
 def test_norms_of_all_layers_at_once(name: str, way: str, case: CaseOf) -> None:
     this = case(name, 1)
@@ -206,9 +204,8 @@ def test_few_needed_neurons_go_backward_and_many_forward() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Insens takes about:RuntimeWarning")
-@pytest.mark.parametrize(
-    "budget", [2**20, *(pytest.param(2**one, marks=pytest.mark.slow) for one in (22, 24, 29))]
-)
+@pytest.mark.parametrize("budget", [2**20, 2**22, 2**24, 2**29])
+@pytest.mark.slow
 def test_the_budget_changes_nothing_but_the_chunks(budget: int) -> None:
     model = two_conv((20, 22, 2), 4, filters=(6, 8), units=40, seed=1)
     roomy, tight = (insens_tf.SwitchedNetwork(model, memory_budget=one) for one in (2**31, budget))

@@ -89,7 +89,8 @@ def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -
         assert np.array_equal(found[name], values, equal_nan=True), name
 
 
-@pytest.mark.parametrize("networks", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("networks", [1, 2])
+@pytest.mark.slow
 def test_threads_find_what_one_after_the_other_does(networks: int) -> None:
     inputs = [images(seed) for seed in range(THREADS)]
     expected = [everything(alone(i % networks), x) for i, x in enumerate(inputs)]

@@ -129,7 +129,13 @@ class Rule:
         -------
         tf.Tensor, shape (batch, *operand shape)
         """
-        return tf.add_n([_through(part, operation, x, relevance) for part in self.parts])
+        first, *others = self.parts
+        total = _through(first, operation, x, relevance)
+        for part in others:
+            # One after the other: what they hold at a time is most of what a map needs.
+            with tf.control_dependencies([total]):
+                total += _through(part, operation, x, relevance)
+        return total
 
 
 def _through(part: Part, operation: Operation, x: tf.Tensor, relevance: tf.Tensor) -> tf.Tensor:

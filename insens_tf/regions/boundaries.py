@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ __all__ = [
     "GateBoundary",
     "PoolingBoundary",
     "boundaries_of",
+    "first_highest",
     "labels_of",
+    "overtakings",
     "switched",
 ]
 
@@ -86,25 +88,6 @@ class Boundary(ABC):
             index of the operand's element that wins.
         """
 
-    @abstractmethod
-    def crossings(
-        self, values: Floats, rates: Floats, below: Floats, above: Floats
-    ) -> tuple[NDArray[np.int64], Floats]:
-        """Return where straight lines cross the boundary.
-
-        Parameters
-        ----------
-        values, rates : numpy.ndarray, shape (rows, *operand shape)
-            The operand's at s = 0, and how they change with s.
-        below, above : numpy.ndarray, shape (rows,)
-            Crossings at below < s < above are asked for.
-
-        Returns
-        -------
-        row : numpy.ndarray of int, shape (crossings,)
-        s : numpy.ndarray, shape (crossings,)
-        """
-
 
 class GateBoundary(Boundary):
     """The boundary of each neuron of a gate: where it switches on, and its ceiling.
@@ -121,25 +104,40 @@ class GateBoundary(Boundary):
         super().__init__(gate, position, name)
         self.thresholds = (0.0,) if gate.ceiling is None else (0.0, float(gate.ceiling))
 
-    def state(self, values: Floats) -> Integers:
+    def state(self, values: Floats, rounding: Floats | float = 0.0) -> Integers:
+        """Return the state; what is above a threshold by no more than `rounding` lies on it."""
         values = values.reshape(len(values), -1)
-        pieces = (values > 0).astype(np.int8)
+        pieces = (values > rounding).astype(np.int8)
         for ceiling in self.thresholds[1:]:
-            pieces += values >= ceiling
+            pieces += values >= ceiling - rounding
         return pieces
 
     def crossings(
         self, values: Floats, rates: Floats, below: Floats, above: Floats
     ) -> tuple[NDArray[np.int64], Floats]:
-        values, rates = (one.reshape(len(values), -1) for one in (values, rates))
+        """Return where straight lines cross the boundary.
+
+        Parameters
+        ----------
+        values, rates : numpy.ndarray, shape (rows, neurons)
+            Their values at s = 0, and how they change with s.
+        below, above : numpy.ndarray, shape (rows,)
+            Crossings at below < s < above are asked for.
+
+        Returns
+        -------
+        row : numpy.ndarray of int, shape (crossings,)
+        s : numpy.ndarray, shape (crossings,)
+        """
+        first = values + rates * below[:, np.newaxis]
+        last = values + rates * above[:, np.newaxis]
         rows, found = [], []
         for threshold in self.thresholds:
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                s = (threshold - values) / rates
-            # Comparisons with NaN, where a value stays on the threshold, are false.
-            row, neuron = np.nonzero((s > below[:, np.newaxis]) & (s < above[:, np.newaxis]))
-            rows.append(row)
-            found.append(s[row, neuron])
+            row, neuron = np.nonzero((first > threshold) != (last > threshold))
+            s = (threshold - values[row, neuron]) / rates[row, neuron]
+            inside = (s > below[row]) & (s < above[row])
+            rows.append(row[inside])
+            found.append(s[inside])
         return np.concatenate(rows), np.concatenate(found)
 
 
@@ -166,23 +164,6 @@ class PoolingBoundary(Boundary):
         positions = self.elements[np.arange(len(self.elements))[:, np.newaxis], winners]
         flat = positions * self._channels + np.arange(self._channels)
         return flat.reshape(len(values), -1).astype(np.int32)
-
-    def crossings(
-        self, values: Floats, rates: Floats, below: Floats, above: Floats
-    ) -> tuple[NDArray[np.int64], Floats]:
-        values, rates = self._by_position(values), self._by_position(rates)
-        # What wins at both ends wins all the way; of the few other windows more is to be asked.
-        first, last = (
-            self._winners(values + rates * end[:, np.newaxis, np.newaxis]) for end in (below, above)
-        )
-        row, window, channel = np.nonzero(first != last)
-        elements = self.elements[window]
-        beyond = elements == values.shape[1]
-        places = row[:, np.newaxis], np.where(beyond, 0, elements), channel[:, np.newaxis]
-        heights = np.where(beyond, -np.inf, values[places])
-        slopes = np.where(beyond, 0.0, rates[places])
-        line, s = _overtakings(heights, slopes, below[row], above[row])
-        return row[line], s
 
     def to_all_winners(self, values: Floats, gradients: Floats) -> Floats:
         """Take gradients back to the operand: to every element that is as large as the winner.
@@ -215,19 +196,39 @@ class PoolingBoundary(Boundary):
 
     def _winners(self, values: Floats) -> Integers:
         """Return which element of each window wins, (rows, windows, channels)."""
-        highest = np.full((len(values), len(self.elements), self._channels), LOWEST)
-        winners = np.zeros(highest.shape, np.int32)
-        for number, positions in enumerate(self.elements.T):
+
+        def heights(positions: NDArray[np.int64]) -> Floats:
             beyond = positions == values.shape[1]
-            heights = values.take(np.where(beyond, 0, positions), axis=1)
-            heights[:, beyond] = -np.inf
-            higher = heights > highest + ROUNDING * np.abs(highest)
-            winners[higher] = number
-            np.copyto(highest, heights, where=higher)
-        return winners
+            found = values.take(np.where(beyond, 0, positions), axis=1)
+            found[:, beyond] = -np.inf
+            return found
+
+        return first_highest(map(heights, self.elements.T))
 
 
-def _overtakings(
+def first_highest(elements: Iterable[Floats], rounding: float | None = None) -> Integers:
+    """Return which of some arrays is the highest, element by element; of equal ones the first.
+
+    Parameters
+    ----------
+    elements : iterable of numpy.ndarray, of one shape
+    rounding : float, optional
+        Which share of the highest a higher one may be above it and still be equal. None:
+        `ROUNDING`.
+    """
+    rounding = ROUNDING if rounding is None else rounding
+    for number, heights in enumerate(elements):
+        if not number:
+            highest = np.maximum(heights, LOWEST)
+            winners = np.zeros(heights.shape, np.int32)
+            continue
+        higher = heights > highest + rounding * np.abs(highest)
+        winners[higher] = number
+        np.copyto(highest, heights, where=higher)
+    return winners
+
+
+def overtakings(
     heights: Floats, slopes: Floats, below: Floats, above: Floats
 ) -> tuple[NDArray[np.int64], Floats]:
     """Return where the highest of some straight lines is overtaken by another of them.

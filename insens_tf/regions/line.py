@@ -1,16 +1,15 @@
-"""The regions that a straight line goes through: exact, layer by layer, in float64.
+"""Where the state changes on a straight line: exact, operation by operation, in float64.
 
-Between two points at which the state changes, everything that the network computes is affine in
-the place t on the line. So the operations are evaluated in their order on parts of the line, each
-by its middle and its rate of change; where a gate or a pooling changes its state within a part,
-the part is split there, and what was evaluated already is affine on both.
+Along a line everything that a network computes is piecewise affine in the place t. An operation
+that is linear takes bends to bends; where a gate switches or another element wins a pooling, there
+is one more. Nothing is evaluated between bends, and nothing where a position does not see them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,56 +17,44 @@ from numpy.typing import NDArray
 
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.regions.boundaries import Boundary
+from insens_tf.operations import Gate
+from insens_tf.regions.bending import TooManyBendsError, linear_bends
+from insens_tf.regions.boundaries import Boundary, GateBoundary, PoolingBoundary
+from insens_tf.regions.curves import Curve, bends_of, curves_of, straight
+from insens_tf.regions.slopes import inactive_slopes
+from insens_tf.regions.switches import Piecewise, Switches, gated, pooled
 
-__all__ = ["RESOLUTION", "Line", "Parts"]
+__all__ = ["Line", "Stretch"]
 
 Floats = NDArray[np.float64]
 
-RESOLUTION = 1e-12
-"""Changes of the state that are less than this apart on the line, of length 1, are at one place."""
+# Shorter stretches of a line are followed whatever memory it takes.
+SHORTEST = 1e-9
 
-# How many arrays as large as the largest value are held beside the values and rates.
-BESIDE = 6
+# What is held of a memory budget: the curves of an operation and of its operands, and its bends.
+SHARE = 2
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Parts of a line, one after the other.
+class Stretch(NamedTuple):
+    """A stretch of a line, and what some boundaries switch on it.
 
     Attributes
     ----------
-    start, end : numpy.ndarray, shape (parts,)
-    values, rates : mapping of int to numpy.ndarray, shape (parts, *shape of the operation)
-        By position in the graph: in the middle of each part, and how they change along the line.
-        Only of what is still to be used.
-    states : mapping of int to numpy.ndarray of int, shape (parts, neurons or windows)
-        By the position of the gate or pooling.
+    start, end : float
+    switches : dict of int to Switches
+        By the position of the gate or pooling. Of each boundary stretches come in order.
+    is_done : bool
+        Whether all boundaries have been followed to its end.
     """
 
-    start: Floats
-    end: Floats
-    values: Mapping[int, Floats]
-    rates: Mapping[int, Floats]
-    states: Mapping[int, NDArray[np.integer]]
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    def split(self, start: Floats, end: Floats, parents: NDArray[np.int64]) -> Parts:
-        """Return parts of these parts, `parents` saying of which."""
-        shift = (start + end - self.start[parents] - self.end[parents]) / 2
-        rates = {position: rate[parents] for position, rate in self.rates.items()}
-        values = {}
-        for position, value in self.values.items():
-            values[position] = rates[position] * shift.reshape(-1, *(1,) * (value.ndim - 1))
-            values[position] += value[parents]
-        states = {position: state[parents] for position, state in self.states.items()}
-        return Parts(start, end, values, rates, states)
+    start: float
+    end: float
+    switches: dict[int, Switches]
+    is_done: bool
 
 
 class Line:
-    """What goes along straight lines through a graph, and splits them where the state changes.
+    """What goes along straight lines through a graph, and finds where the state changes.
 
     Parameters
     ----------
@@ -81,88 +68,93 @@ class Line:
     def __init__(self, graph: Graph, boundaries: Sequence[Boundary], memory_budget: int) -> None:
         self._operations = graph.operations
         self._boundaries = {one.position: one for one in boundaries}
-        positions = graph.ancestors(self._boundaries)
-        self._advance = {one: _advance(graph, one) for one in positions if one}
+        self._order = graph.ancestors(self._boundaries) if boundaries else []
         self._last_use = {
-            operand: one for one in positions for operand in self._operations[one].operands
+            operand: one for one in self._order for operand in self._operations[one].operands
         }
-        self._steps: list[Callable[[Parts], list[Callable[[], Parts]] | Parts]] = []
-        for position in positions:
-            if position in self._boundaries:
-                self._steps.append(partial(self._split, self._boundaries[position]))
-            if position:
-                self._steps.append(partial(self._evaluated, position))
-        held = sum(self._operations[one].size for one in positions)
-        largest = max((self._operations[one].size for one in positions), default=1)
-        self._at_a_time = max(1, int(memory_budget / (8 * (held + BESIDE * largest))))
+        linear = [one for one in self._order if one and one not in self._boundaries]
+        self._budget = memory_budget / SHARE
+        self._advance = {one: _advance(graph, one) for one in linear}
+        self._bends = {one: linear_bends(graph, one, self._budget) for one in linear}
+        gates = [self._operations[one] for one in self._boundaries]
+        self._jumps = any(isinstance(one, Gate) and one.jump != 0 for one in gates)
+        self._slopes = {
+            one: inactive_slopes(graph, one)
+            for one, boundary in self._boundaries.items()
+            if isinstance(boundary, GateBoundary)
+        }
 
-    def parts(self, start: Floats, end: Floats) -> Iterator[Parts]:
-        """Yield the parts of the line from one input to another, in order, a few at a time.
+    def stretches(self, start: Floats, end: Floats) -> Iterator[Stretch]:
+        """Yield the stretches of the line from one input to another.
 
         Parameters
         ----------
         start, end : numpy.ndarray, shape (*input_shape)
-
-        Yields
-        ------
-        Parts
-            With the states of all boundaries.
         """
-        middle, rate = {0: (start + end)[np.newaxis] / 2}, {0: (end - start)[np.newaxis]}
-        whole = Parts(np.zeros(1), np.ones(1), middle, rate, {})
-        # What is to be done later is not made before: parts of a line are many, those that they
-        # are parts of few.
-        waiting: list[tuple[int, Callable[[], Parts]]] = [(0, lambda: whole)]
+        curves = {0: straight(0.0, _flat(start), _flat(end - start))}
+        # What bends too often for the memory is followed in halves, from where it does so on.
+        waiting = [(1, curves, 0.0, 1.0)]
         while waiting:
-            done, make = waiting.pop()
-            parts = make()
-            for number in range(done, len(self._steps)):
-                result = self._steps[number](parts)
-                if isinstance(result, Parts):
-                    parts = result
-                    continue
-                waiting += [(number + 1, one) for one in reversed(result)]
-                break
+            done, curves, first, last = waiting.pop()
+            curves = {one: [c.within(first, last) for c in found] for one, found in curves.items()}
+            switches: dict[int, Switches] = {}
+            for number in range(done, len(self._order)):
+                try:
+                    self._follow(self._order[number], curves, switches, first, last)
+                except TooManyBendsError:
+                    middle = (first + last) / 2
+                    waiting.append((number, curves, middle, last))
+                    waiting.append((number, curves, first, middle))
+                    yield Stretch(first, last, switches, is_done=False)
+                    break
             else:
-                yield parts
+                yield Stretch(first, last, switches, is_done=True)
 
-    def _split(self, boundary: Boundary, parts: Parts) -> list[Callable[[], Parts]] | Parts:
-        """Return what makes parts of parts, as many at a time as the budget allows."""
-        middle = (parts.start + parts.end) / 2
-        row, s = boundary.crossings(
-            parts.values[boundary.operand],
-            parts.rates[boundary.operand],
-            parts.start - middle + RESOLUTION,
-            parts.end - middle - RESOLUTION,
-        )
-        if not len(row):
-            return parts
-        t = middle[row] + s
-        order = np.argsort(t)
-        row, t = row[order], t[order]
-        apart = np.concatenate([[True], np.diff(t) > RESOLUTION])
-        row, t = row[apart], t[apart]
-        # Parts are one after the other, so that all places are in their order, too.
-        bounds = np.sort(np.concatenate([parts.start, t, parts.end[-1:]]))
-        parents = np.sort(np.concatenate([np.arange(len(parts)), row]))
-        slices = np.array_split(np.arange(len(parents)), -(-len(parents) // self._at_a_time))
-        return [
-            partial(parts.split, bounds[some], bounds[some + 1], parents[some]) for some in slices
+    def _follow(
+        self,
+        position: int,
+        curves: dict[int, list[Curve]],
+        switches: dict[int, Switches],
+        start: float,
+        end: float,
+    ) -> None:
+        """Add the curves of an operation, and what switches there; take away what is used up."""
+        operands = [curves[one] for one in self._operations[position].operands]
+        boundary = self._boundaries.get(position)
+        if boundary is None:
+            most = self._budget if end - start > SHORTEST else math.inf
+            found = self._linear(position, operands, start, most)
+        else:
+            found, switches[position] = self._switched(boundary, operands[0], end)
+        curves[position] = found
+        for one in [one for one in curves if self._last_use.get(one, 0) <= position]:
+            del curves[one]
+
+    def _linear(
+        self, position: int, operands: Sequence[list[Curve]], start: float, most: float
+    ) -> list[Curve]:
+        bends = self._bends[position]([bends_of(one, self._jumps) for one in operands], most)
+        shapes = [self._operations[one].shape for one in self._operations[position].operands]
+        at_start = [
+            np.stack([getattr(curve, what)[0] for curve in curves]).reshape(1, *shape)
+            for what in ("values", "rates")
+            for curves, shape in zip(operands, shapes)
         ]
+        values, rates = (_flat(one[0]) for one in self._advance[position](*at_start))
+        return curves_of(start, values, rates, bends)
 
-    def _evaluated(self, position: int, parts: Parts) -> Parts:
-        """Return parts with the value of an operation, and its state."""
-        operands = self._operations[position].operands
-        values, rates, states = dict(parts.values), dict(parts.rates), dict(parts.states)
-        if position in self._boundaries:
-            boundary = self._boundaries[position]
-            states[position] = boundary.state(values[boundary.operand])
-        values[position], rates[position] = self._advance[position](
-            *(values[one] for one in operands), *(rates[one] for one in operands)
-        )
-        for one in [one for one in values if self._last_use.get(one, 0) <= position]:
-            del values[one], rates[one]
-        return Parts(parts.start, parts.end, values, rates, states)
+    def _switched(self, boundary: Boundary, operand: list[Curve], end: float) -> Piecewise:
+        if isinstance(boundary, PoolingBoundary):
+            return pooled(boundary, operand, end, jumps=self._jumps)
+        assert isinstance(boundary, GateBoundary)
+        gate = self._operations[boundary.position]
+        assert isinstance(gate, Gate)
+        slopes = _flat(self._slopes[boundary.position]())
+        return gated(boundary, gate, slopes, operand, end, jumps=self._jumps)
+
+
+def _flat(value: Floats) -> Floats:
+    return value.reshape(-1, value.shape[-1])
 
 
 def _advance(graph: Graph, position: int) -> Compiled:

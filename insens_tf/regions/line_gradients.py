@@ -7,15 +7,17 @@ one linear map, once for their sum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
-from insens_tf.regions.boundaries import Boundary, PoolingBoundary
+from insens_tf.regions.boundaries import Boundary, GateBoundary, PoolingBoundary
+from insens_tf.regions.line_states import BoundaryStates
+from insens_tf.regions.slopes import inactive_slopes, slopes_of
+from insens_tf.regions.taken_back import taken_back
 
 __all__ = ["LineGradients"]
 
@@ -43,27 +45,29 @@ class LineGradients:
         self._order = graph.ancestors(positions)
         self._operands = {one: graph.operations[one].operands for one in self._order}
         self._boundaries = {one.position: one for one in boundaries if one.position in self._order}
-        self._back = {one: _back(graph, one, one in self._boundaries) for one in self._order if one}
+        self._shapes = {one: graph.operations[one].shape for one in self._order}
+        linear = [one for one in self._order if one and one not in self._boundaries]
+        self._back = {one: taken_back(graph, one) for one in linear}
+        self._slopes = {
+            one: inactive_slopes(graph, one)
+            for one, boundary in self._boundaries.items()
+            if isinstance(boundary, GateBoundary)
+        }
         self._input_shape = graph.input_shape
         self._stateless: set[int] = set()
         for one in self._order:
             if one not in self._boundaries and self._stateless.issuperset(self._operands[one]):
                 self._stateless.add(one)
 
-    @property
-    def decisive(self) -> list[int]:
-        """The positions of what decides the states."""
-        return sorted({one.operand for one in self._boundaries.values()})
-
     def add(
         self,
         sums: dict[int, Floats],
         seeds: Mapping[int, Floats],
-        values: Mapping[int, Floats],
+        states: Mapping[int, BoundaryStates],
         widths: Floats,
         see: Callable[[int, Floats, NDArray[np.int64]], None] = lambda *_: None,
         *,
-        ties: bool = False,
+        tied: Mapping[int, Floats] | None = None,
     ) -> None:
         """Add to sums the gradients of parts, each times its part's width.
 
@@ -73,14 +77,15 @@ class LineGradients:
             By the position of what has no state below it; for `at_the_input`.
         seeds : mapping of int to numpy.ndarray, shape (1, *shape of the operation)
             What gradients begin with, by position.
-        values : mapping of int to numpy.ndarray, shape (parts, *shape of the operation)
-            In the middle of each part, at the positions `decisive`.
+        states : mapping of int to BoundaryStates
+            Of all parts, by the position of the gate or pooling.
         widths : numpy.ndarray, shape (parts,)
         see : callable
             Is given each boundary's position, the gradients that come back to it, and which of them
             is each part's.
-        ties : bool
-            Let gradients go to all equal winners of a window, not to the first of them alone.
+        tied : mapping of int to numpy.ndarray, shape (1, *shape of the operation), optional
+            Of a single part the values that poolings choose from, by their position: gradients go
+            to all equal winners of a window, not to the first of them alone.
         """
         everywhere = np.zeros(len(widths), np.int64)
         waiting: dict[int, list[Grouped]] = {
@@ -100,14 +105,25 @@ class LineGradients:
                 parts = self._back[position](gradients)
             else:
                 see(position, gradients, group)
-                decisive = values[boundary.operand]
-                gradients, group, chosen = _refined(gradients, group, boundary.state(decisive))
-                if ties and isinstance(boundary, PoolingBoundary):
-                    parts = [boundary.to_all_winners(decisive[chosen], gradients)]
+                gradients, group, chosen = _refined(gradients, group, states[position])
+                if tied is not None and isinstance(boundary, PoolingBoundary):
+                    parts = [boundary.to_all_winners(tied[boundary.operand], gradients)]
                 else:
-                    parts = self._back[position](decisive[chosen], gradients)
+                    parts = [self._through(boundary, states[position].rows(chosen), gradients)]
             for operand, part in zip(self._operands[position], parts):
                 waiting.setdefault(operand, []).append((part, group))
+
+    def _through(self, boundary: Boundary, state: NDArray[np.integer], gradients: Floats) -> Floats:
+        """Take gradients back through a boundary, each with a state of its own."""
+        flat = gradients.reshape(state.shape)
+        shape = len(state), *self._shapes[boundary.operand]
+        if isinstance(boundary, GateBoundary):
+            slopes = self._slopes[boundary.position]().reshape(-1)
+            return (flat * slopes_of(state, slopes)).reshape(shape)
+        size = math.prod(shape[1:])
+        places = state + size * np.arange(len(state))[:, np.newaxis]
+        counts = np.bincount(places.reshape(-1), flat.reshape(-1), len(state) * size)
+        return np.asarray(counts, np.float64).reshape(shape)
 
     def at_the_input(self, sums: Mapping[int, Floats]) -> Floats:
         """Take sums of gradients back to the input, (*input_shape)."""
@@ -136,7 +152,7 @@ def _added(parts: Sequence[Grouped]) -> Grouped:
 
 
 def _refined(
-    gradients: Floats, group: NDArray[np.int64], state: NDArray[np.integer]
+    gradients: Floats, group: NDArray[np.int64], states: BoundaryStates
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
     """Return gradients such that each is of parts of one state, wherever there is a gradient.
 
@@ -148,10 +164,10 @@ def _refined(
         A part of each.
     """
     flat = gradients.reshape(len(gradients), -1)
-    before, element = np.nonzero(state[1:] != state[:-1])
-    matters = (flat[group[before], element] != 0) | (flat[group[before + 1], element] != 0)
+    part, element = states.part, states.neuron
+    matters = (flat[group[part - 1], element] != 0) | (flat[group[part], element] != 0)
     new = _changes(group)
-    new[before[matters] + 1] = True
+    new[part[matters]] = True
     chosen = np.flatnonzero(new)
     return gradients[group[chosen]], np.cumsum(new) - 1, chosen
 
@@ -159,28 +175,3 @@ def _refined(
 def _changes(group: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return where the first part of each group is."""
     return np.concatenate([[True], np.diff(group) != 0])
-
-
-def _back(graph: Graph, position: int, has_state: bool) -> Compiled:
-    """Return what takes gradients back through an operation, each with a state of its own."""
-    operation = graph.operations[position]
-    shapes = [graph.operations[one].shape for one in operation.operands]
-
-    def through(operands: list[tf.Tensor], gradient: tf.Tensor) -> list[tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(operands)
-            value = operation(*operands)
-        return tape.gradient(
-            value, operands, gradient, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-
-    def with_state(operand: tf.Tensor, gradient: tf.Tensor) -> list[tf.Tensor]:
-        return through([operand], gradient)
-
-    def without_state(gradient: tf.Tensor) -> list[tf.Tensor]:
-        count = tf.shape(gradient)[0]
-        return through([tf.zeros((count, *shape), gradient.dtype) for shape in shapes], gradient)
-
-    above = tf.TensorSpec((None, *operation.shape), graph.dtype)
-    below = [tf.TensorSpec((None, *shape), graph.dtype) for shape in shapes]
-    return Compiled(with_state, [*below, above]) if has_state else Compiled(without_state, [above])

@@ -14,7 +14,8 @@ from insens_tf.arguments import one_of
 from insens_tf.progress import progress_of_inputs
 from insens_tf.projections import chosen_neurons
 from insens_tf.read_network import ReadNetwork
-from insens_tf.regions.boundaries import labels_of, switched
+from insens_tf.regions.boundaries import labels_of
+from insens_tf.regions.line_states import LineStates
 from insens_tf.regions.region_functions import RegionFunctions
 
 __all__ = ["Crossings", "Path"]
@@ -93,23 +94,21 @@ class Path:
         self._network.check_weights(self._weights, "path", anew)
 
     def _find_crossings(self, progress: bool) -> None:
-        found = [_no_changes()]
-        last: dict[int, NDArray[np.integer]] = {}
         with progress_of_inputs("regions on the line", 1, progress) as advance:
-            for parts in self._functions.line.parts(self.start, self.end):
-                for which, boundary in enumerate(self._boundaries):
-                    state = parts.states[boundary.position]
-                    before = last.get(which, state[:1])
-                    states = np.concatenate([before, state])
-                    found.append(_changes(which, states, parts.start))
-                    last[which] = state[-1:]
-                advance(float(parts.end[-1] - parts.start[0]))
-        t, which, index, before, after = (np.concatenate(column) for column in zip(*found))
-        order = np.lexsort((index, which, t))
+            self._states = LineStates(self._functions.line, self.start, self.end, advance)
+        self.breakpoints = self._states.breakpoints
+        columns: list[tuple[NDArray[Any], ...]] = [(np.zeros(0, np.int64),) * 5]
+        for number, boundary in enumerate(self._boundaries):
+            _, *changes = self._states.by_position[boundary.position]
+            columns.append((np.full(len(changes[0]), number), *changes))
+        which, part, index, before, after = (np.concatenate(one) for one in zip(*columns))
+        order = np.lexsort((index, which, part))
         self._which = which[order]
-        labels = labels_of(self._boundaries, self._which)
-        self.crossings = Crossings(t[order], *labels, index[order], before[order], after[order])
-        self.breakpoints = np.unique(t)
+        self.crossings = Crossings(
+            self.breakpoints[part[order] - 1],
+            *labels_of(self._boundaries, self._which),
+            *(one[order].astype(np.int64) for one in (index, before, after)),
+        )
 
     def __repr__(self) -> str:
         return (
@@ -195,7 +194,7 @@ class Path:
 
         seeds = self._functions.output_seeds
         integral = self._functions.integral(list(seeds))
-        integral.look(self.start, self.end, self._bounds, seeds, see)
+        integral.look(self._states, seeds, see)
         return effective
 
     def integrated_gradients(
@@ -250,12 +249,9 @@ class Path:
                 seed = np.zeros(found.neurons)
                 seed[neuron] = 1
                 seeds = {found.position: seed.reshape(1, *found.shape)}
-                result[...] = integral(self.start, self.end, self._bounds, seeds, advance)
+                mean = integral(self._states, seeds, advance)
+                result[...] = mean * (self.end - self.start)
         return results
-
-    @cached_property
-    def _bounds(self) -> NDArray[np.float64]:
-        return np.concatenate([[0.0], self.breakpoints, [1.0]])
 
     def _values(self, t: NDArray[np.float64], position: int) -> NDArray[np.float64]:
         """Evaluate a position of the graph at places of the path, (len(t), *shape)."""
@@ -266,33 +262,3 @@ class Path:
         ]
         shape = self._functions.graph.operations[position].shape
         return np.concatenate([np.zeros((0, *shape)), *(values for (values,) in parts)])
-
-
-# Where it is on the line, which boundary, which of its neurons or windows, the states around it.
-_Changes = tuple[
-    NDArray[np.float64],
-    NDArray[np.int64],
-    NDArray[np.int64],
-    NDArray[np.int64],
-    NDArray[np.int64],
-]
-
-
-def _no_changes() -> _Changes:
-    return (np.zeros(0), *(np.zeros(0, np.int64) for _ in range(4)))  # type: ignore[return-value]
-
-
-def _changes(which: int, states: NDArray[np.integer], start: NDArray[np.float64]) -> _Changes:
-    """Return where a boundary's state changes from one part of a line to the next.
-
-    Parameters
-    ----------
-    which : int
-        Of the boundary.
-    states : numpy.ndarray of int, shape (1 + parts, neurons or windows)
-        Before the first part, and of each.
-    start : numpy.ndarray, shape (parts,)
-        Where each part begins.
-    """
-    part, *what = switched(states[:-1], states[1:])
-    return (start[part], np.full(len(part), which), *what)  # type: ignore[return-value]

@@ -8,6 +8,7 @@ import numpy as np
 
 from insens_tf.layers import Layers
 from insens_tf.progress import scaled
+from insens_tf.regions.line_states import LineStates
 from insens_tf.regions.region_functions import RegionFunctions
 from insens_tf.relevance.averaged_gradients import chosen_multiples
 from insens_tf.relevance.explained_neurons import Target
@@ -55,11 +56,9 @@ class ExactIntegratedGradients:
             chosen = None if neurons is None else neurons[row : row + 1]
             seed = chosen_multiples(activity.reshape(1, -1), chosen, mode)
             seeds = {self._position: seed.reshape(1, *self._shape)}
-            starts = [np.zeros(0)]
-            for parts in self._functions.line.parts(self._reference, end):
-                starts.append(parts.start)
-                advance(float(parts.end[-1] - parts.start[0]) / 2)
-            bounds = np.append(np.concatenate(starts), 1.0)
+            line = self._functions.line
+            states = LineStates(line, self._reference, end, scaled(advance, 1 / 2))
             integral = self._functions.integral([self._position])
-            maps[row] = integral(self._reference, end, bounds, seeds, scaled(advance, 1 / 2))
+            mean = integral(states, seeds, scaled(advance, 1 / 2))
+            maps[row] = mean * (end - self._reference)
         return maps

@@ -244,7 +244,9 @@ class Path:
             chosen = chosen_neurons(found, neurons)
         integral = self._functions.integral([found.position])
         results = np.empty((len(chosen), *self.start.shape))
-        with progress_of_inputs("integrated gradients", len(chosen), progress) as advance:
+        parts = len(self.breakpoints) + 1
+        what = f"integrated gradients over {parts:,} parts"
+        with progress_of_inputs(what, len(chosen), progress) as advance:
             for result, neuron in zip(results, chosen):
                 seed = np.zeros(found.neurons)
                 seed[neuron] = 1

@@ -23,6 +23,8 @@ from insens_tf.regions.leads import with_leads
 from insens_tf.regions.line import Line
 from insens_tf.regions.line_gradients import LineGradients
 from insens_tf.regions.line_integral import LineIntegral
+from insens_tf.regions.line_states import BoundaryStates
+from insens_tf.regions.plane import Plane
 from insens_tf.regions.weight_norms import WeightNorms
 from insens_tf.switched_weights import Gradients
 
@@ -126,6 +128,11 @@ class RegionFunctions:
         """What goes along lines, through the whole network."""
         return Line(self.graph, self.boundaries, self._memory_budget)
 
+    @cached_property
+    def plane(self) -> Plane:
+        """What cuts planes into polygons."""
+        return Plane(self.graph, self._outputs, self.boundaries, self._memory_budget)
+
     def integral(self, positions: Sequence[int]) -> LineIntegral:
         """Return what integrates gradients of layers along lines."""
         found: LineIntegral = self._compiled.kept(
@@ -197,8 +204,12 @@ class RegionFunctions:
         gradients = self._compiled.kept(
             ("gradients",), lambda: LineGradients(self.graph, self._outputs, self.boundaries)
         )
-        decisive = gradients.decisive
-        values = dict(zip(decisive, self.values(x[np.newaxis], decisive)))
+        values = dict(zip(self.decisive, self.values(x[np.newaxis], self.decisive)))
+        nothing = [np.zeros(0, np.int64)] * 4
+        states = {
+            one.position: BoundaryStates(one.state(values[one.operand])[0], *nothing)
+            for one in self.boundaries
+        }
         found = {
             one.position: np.zeros(int(np.prod(one.shape)), np.bool_) for one in self.boundaries
         }
@@ -206,7 +217,7 @@ class RegionFunctions:
         def see(position: int, gradient: Floats, _: NDArray[np.int64]) -> None:
             found[position] = gradient.reshape(-1) != 0
 
-        gradients.add({}, self.output_seeds, values, np.ones(1), see, ties=True)
+        gradients.add({}, self.output_seeds, states, np.ones(1), see, tied=values)
         return [found[one.position] for one in self.boundaries]
 
     def switched_weights(

@@ -9,18 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf.argument_types import LayerLike
-from insens_tf.arguments import one_of
+from insens_tf.arguments import one_of, whole_number
 from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.read_network import ReadNetwork
 from insens_tf.regions.boundaries import GateBoundary, boundaries_of
 from insens_tf.regions.margins import Margins
 from insens_tf.regions.path import Path
+from insens_tf.regions.plane_slice import Slice
 from insens_tf.regions.region import Region
 from insens_tf.regions.region_functions import RegionFunctions
 from insens_tf.regions.state_difference import StateDifference, state_difference
 from insens_tf.regions.weight_norms import DUAL_ORDERS
 
 __all__ = ["RegionNetwork"]
+
+
+MOST_REGIONS = 100_000
+"""Of a slice, unless told otherwise."""
 
 
 class RegionNetwork(ReadNetwork):
@@ -217,6 +222,60 @@ class RegionNetwork(ReadNetwork):
         start, end = self.one_in_float64(a, "a"), self.one_in_float64(b, "b")
         weights = self.prove(np.stack([start, end]).astype(self.dtype))
         return Path(self, self._region_functions(), start, end, weights, progress=progress)
+
+    def slice(
+        self,
+        a: Any,
+        b: Any,
+        c: Any,
+        *,
+        margin: float = 0.0,
+        most_regions: int = MOST_REGIONS,
+        progress: bool = True,
+    ) -> Slice:
+        """Return the plane through three inputs, cut into the polygons of its linear regions.
+
+        Exact, in float64 whatever the network's dtype. The regions grow with the square of what the
+        lines between the inputs cross: of a convolutional network take inputs near to each other.
+
+        Parameters
+        ----------
+        a, b, c : array, shape (*input_shape)
+            The inputs, one each.
+        margin : float
+            By how much of its sides the window, a rectangle around the inputs, is wider all round.
+        most_regions : int
+            More are refused.
+        progress : bool
+            Whether to count the regions on a bar where it takes longer.
+
+        Returns
+        -------
+        Slice
+            With `polygons`, `outputs`, `states`, and `plot`.
+
+        Raises
+        ------
+        ValueError
+            If an input is not finite or of another shape, they lie on one line, there are more
+            regions, several outputs, or the network was read with smooth activations.
+        """
+        self._read_what_changed()
+        given = {"a": a, "b": b, "c": c}
+        inputs = np.stack([self.one_in_float64(one, name) for name, one in given.items()])
+        if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not margin >= 0:
+            raise ValueError(f"margin={margin!r}: expected a number, at least 0")
+        most = whole_number("most_regions", most_regions, least=1)
+        weights = self.prove(inputs.astype(self.dtype))
+        return Slice(
+            self,
+            self._region_functions(),
+            inputs,
+            weights,
+            margin=margin,
+            most_regions=most,
+            progress=progress,
+        )
 
     def _thresholds(self) -> dict[int, list[float]]:
         """Return, by a hidden layer's position, at which activities its neurons switch."""

@@ -16,7 +16,7 @@ import pytest
 from tensorflow import keras
 
 import insens_tf
-from benchmarks import estimates, growth, insens, report, timing, yardsticks
+from benchmarks import estimates, growth, insens, regions, report, timing, yardsticks
 from benchmarks.random_networks import images, vgg_like
 from experiments.tables import inserted
 from tests.architectures import randomise
@@ -398,6 +398,17 @@ def test_growth_runs_the_table_that_is_asked_for(
     printed = capsys.readouterr().out
     assert "How cost grows with the depth" in printed
     assert "size" not in printed
+
+
+def test_regions_are_held_against_the_unit_and_margins_against_insens(model: keras.Model) -> None:
+    tables = regions.benchmark(model, images(SHAPE, 2), rounds=1)
+
+    assert [row["yardstick"] for row in tables["works"]] == ["IG64"] * 4
+    assert all(row["ratio"] > 0 for row in tables["works"])
+    (margins,) = tables["other_yardsticks"]
+    assert margins["yardstick"].startswith("Insens of all hidden layers")
+    record = {"rounds": 1, **timing.environment(), **tables}
+    assert "path of two images" in report.printed(record)
 
 
 @pytest.mark.parametrize("table", growth.TABLES)

@@ -47,6 +47,7 @@ PICTURES = {
     "variants": ["likeness.png", "maps_mnist_sample.png"],
     "figure_4": ["figure_4.png"],
     "figure_5": ["figure_5.png"],
+    "linear_regions": ["linear_regions.png"],
     "figure_7": ["figure_7_original_all.png", "figure_7_original_support.png"],
 }
 
@@ -131,18 +132,8 @@ def assert_complete(name: str, pictures: list[str], out: Path) -> None:
 # The slow ones' commands are run below or in the figures' own tests too.
 @pytest.mark.parametrize(
     ("name", "pictures"),
-    experiments(
-        slow=(
-            "figure_2",
-            "figure_4",
-            "figure_5",
-            "figure_6",
-            "figure_7",
-            "noise_table",
-            "open_settings",
-            "variants",
-        )
-    ),
+    # All but the activity.
+    experiments(slow=set(PICTURES) - {"activity"}),
 )
 def test_quick_of_small_networks(
     name: str, pictures: list[str], networks: Path, tmp_path: Path

@@ -95,6 +95,23 @@ def integral(oracle: Oracle, path: Path, layer: int, neuron: int) -> np.ndarray:
     return total.reshape(path.start.shape) * (path.end - path.start)
 
 
+@pytest.mark.parametrize(
+    "name", ["conv strided same, asymmetric padding", pytest.param("2CONV", marks=pytest.mark.slow)]
+)
+def test_integrals_are_those_of_one_backward_pass_a_part(name: str, case: CaseOf) -> None:
+    """The plain way: switched weights in the middle of each part, times its width."""
+    _, network, x, _ = case(name, 0)
+    path = network.path(x[0], x[0] + 0.3 * (x[1] - x[0]))
+    ends = bounds(path)
+    middles = np.stack([at(path, t) for t in (ends[1:] + ends[:-1]) / 2])
+
+    weights = network.project(middles, network.output, neurons=[1]).weights[:, 0]
+
+    expected = np.tensordot(np.diff(ends), weights, axes=1) * (path.end - path.start)
+    (found,) = path.integrated_gradients(neurons=1)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
 SMALL = (
     "dense",
     "hard sigmoids",

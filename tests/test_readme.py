@@ -87,6 +87,8 @@ def test_the_code_of_the_page_of_regions_runs(
 
     assert names["w"].shape == (10, 28, 28, 1)
     assert names["b"].shape == (10,)
+    assert len(names["plane"].polygons) > 1
+    assert imread(tmp_path / "plane.png").std() > 0
     assert sum(names["path"].state_changes().values()) == len(names["path"].crossings)
 
 

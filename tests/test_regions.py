@@ -322,6 +322,7 @@ def test_smooth_activations_have_no_regions() -> None:
         lambda: network.margins(x, 0),
         lambda: network.same_region(x, x),
         lambda: network.certified_radius(x),
+        lambda: network.slice(*np.eye(3)),
     ):
         with pytest.raises(ValueError, match=r"layer 'bent': expected piecewise linear"):
             call()

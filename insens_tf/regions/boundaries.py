@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,24 +17,16 @@ from insens_tf.graph import Graph
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.operations import Gate, MaxPooling, Operation, RatioGate
 from insens_tf.receptive_field import Window
+from insens_tf.regions.highest import first_highest
 
 __all__ = [
     "Boundary",
     "GateBoundary",
     "PoolingBoundary",
     "boundaries_of",
-    "first_highest",
     "labels_of",
-    "overtakings",
     "switched",
 ]
-
-# Elements of a window that differ by less than this share of the largest are equal but for
-# rounding, and the first of them wins.
-ROUNDING = 1e-14
-
-# Lower than any element, and finite.
-LOWEST = -1e300
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer]
@@ -204,71 +196,6 @@ class PoolingBoundary(Boundary):
             return found
 
         return first_highest(map(heights, self.elements.T))
-
-
-def first_highest(elements: Iterable[Floats], rounding: float | None = None) -> Integers:
-    """Return which of some arrays is the highest, element by element; of equal ones the first.
-
-    Parameters
-    ----------
-    elements : iterable of numpy.ndarray, of one shape
-    rounding : float, optional
-        Which share of the highest a higher one may be above it and still be equal. None:
-        `ROUNDING`.
-    """
-    rounding = ROUNDING if rounding is None else rounding
-    for number, heights in enumerate(elements):
-        if not number:
-            highest = np.maximum(heights, LOWEST)
-            winners = np.zeros(heights.shape, np.int32)
-            continue
-        higher = heights > highest + rounding * np.abs(highest)
-        winners[higher] = number
-        np.copyto(highest, heights, where=higher)
-    return winners
-
-
-def overtakings(
-    heights: Floats, slopes: Floats, below: Floats, above: Floats
-) -> tuple[NDArray[np.int64], Floats]:
-    """Return where the highest of some straight lines is overtaken by another of them.
-
-    Parameters
-    ----------
-    heights, slopes : numpy.ndarray, shape (windows, elements)
-        Of the lines at s = 0; -infinity and 0 where there is none.
-    below, above : numpy.ndarray, shape (windows,)
-        It is asked for below < s < above.
-
-    Returns
-    -------
-    window : numpy.ndarray of int, shape (overtakings,)
-    s : numpy.ndarray, shape (overtakings,)
-    """
-    span = (above - below)[:, np.newaxis]
-    at = heights + slopes * below[:, np.newaxis]
-    highest = at.max(axis=1, keepdims=True)
-    steepest = np.abs(slopes).max(axis=1, keepdims=True)
-    rounding = ROUNDING * (np.abs(highest) + steepest * span)
-    # Of those that are level there, the steepest leads at once.
-    leader = np.where(at >= highest - rounding, slopes, -np.inf).argmax(axis=1)
-    place = below.copy()
-    found_windows, found_places = [np.zeros(0, np.int64)], [np.zeros(0)]
-    left = np.arange(len(heights))
-    while len(left):
-        leading = left, leader[left]
-        steeper = slopes[left] - slopes[leading][:, np.newaxis]
-        lead = heights[leading][:, np.newaxis] - heights[left]
-        s = np.full(lead.shape, np.inf)
-        np.divide(lead, steeper, out=s, where=steeper * span[left] > rounding[left])
-        s = np.maximum(s, place[left, np.newaxis])
-        place[left] = nearest = s.min(axis=1)
-        leader[left] = np.where(s == nearest[:, np.newaxis], slopes[left], -np.inf).argmax(axis=1)
-        left = left[nearest < above[left]]
-        inside = left[place[left] > below[left]]
-        found_windows.append(inside)
-        found_places.append(place[inside])
-    return np.concatenate(found_windows), np.concatenate(found_places)
 
 
 def _windows(pooling: MaxPooling) -> NDArray[np.int64]:

@@ -12,15 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.operations import Gate
 from insens_tf.regions.bending import TooManyBendsError, linear_bends
 from insens_tf.regions.boundaries import Boundary, GateBoundary, PoolingBoundary
 from insens_tf.regions.curves import Curve, bends_of, curves_of, straight
+from insens_tf.regions.rates import value_and_rates
 from insens_tf.regions.slopes import inactive_slopes
 from insens_tf.regions.switches import Piecewise, Switches, gated, pooled
 
@@ -74,7 +73,7 @@ class Line:
         }
         linear = [one for one in self._order if one and one not in self._boundaries]
         self._budget = memory_budget / SHARE
-        self._advance = {one: _advance(graph, one) for one in linear}
+        self._advance = {one: value_and_rates(graph, one) for one in linear}
         self._bends = {one: linear_bends(graph, one, self._budget) for one in linear}
         gates = [self._operations[one] for one in self._boundaries]
         self._jumps = any(isinstance(one, Gate) and one.jump != 0 for one in gates)
@@ -155,19 +154,3 @@ class Line:
 
 def _flat(value: Floats) -> Floats:
     return value.reshape(-1, value.shape[-1])
-
-
-def _advance(graph: Graph, position: int) -> Compiled:
-    """Return what evaluates an operation and pushes rates of change through it."""
-    operation = graph.operations[position]
-    count = len(operation.operands)
-
-    def function(*arrays: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        values, rates = arrays[:count], arrays[count:]
-        return operation(*values), operation.pushed(values, rates)
-
-    specs = [
-        tf.TensorSpec((None, *graph.operations[one].shape), graph.dtype)
-        for one in operation.operands
-    ]
-    return Compiled(function, specs + specs)

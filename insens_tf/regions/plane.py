@@ -12,13 +12,12 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.regions.boundaries import Boundary, GateBoundary, PoolingBoundary
 from insens_tf.regions.polygons import Pieces, centre_of, clipped, cut
+from insens_tf.regions.rates import value_and_rates
 
 __all__ = ["Cells", "Plane"]
 
@@ -89,7 +88,7 @@ class Plane:
             operand: one for one in self._order for operand in self._operations[one].operands
         }
         self._last_use |= dict.fromkeys(outputs, len(self._operations))
-        self._advance = {one: _advance(graph, one) for one in self._order if one}
+        self._advance = {one: value_and_rates(graph, one) for one in self._order if one}
         held = sum(self._operations[one].size for one in self._order)
         largest = max(self._operations[one].size for one in self._order)
         self._at_a_time = max(1, int(memory_budget / (8 * 3 * (held + BESIDE * largest))))
@@ -146,19 +145,6 @@ class Plane:
         for one in [one for one in functions if self._last_use.get(one, 0) <= position]:
             del functions[one]
         return cells._replace(functions=functions)
-
-
-def _advance(graph: Graph, position: int) -> Compiled:
-    """Return what evaluates an operation and pushes two rates of change through it."""
-    operation = graph.operations[position]
-    count = len(operation.operands)
-
-    def function(*arrays: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        values, rates = arrays[:count], arrays[count:]
-        return operation(*values), operation.pushed(values, rates)
-
-    shapes = [(None, *graph.operations[one].shape) for one in operation.operands]
-    return Compiled(function, 2 * [tf.TensorSpec(shape, graph.dtype) for shape in shapes])
 
 
 def _parts(

@@ -12,11 +12,10 @@ from insens_tf.operations import Gate
 from insens_tf.regions.boundaries import (
     GateBoundary,
     PoolingBoundary,
-    first_highest,
-    overtakings,
     switched,
 )
 from insens_tf.regions.curves import RESOLUTION, Curve, settled, widths_of
+from insens_tf.regions.highest import first_highest, overtakings
 from insens_tf.regions.slopes import slopes_of
 
 __all__ = ["Piecewise", "Switches", "gated", "pooled"]

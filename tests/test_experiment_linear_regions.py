@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from experiments.linear_regions import STEPS, measured, other_ends
+from experiments.paper_claim import RESULTS
+from experiments.tables import read_csv
 from tests.conftest import CaseOf
 from tests.oracle import Oracle
+
+PAGE = Path(__file__).parents[1] / "docs" / "regions.md"
 
 
 def test_other_ends_are_the_next_of_the_class_and_of_another() -> None:
@@ -47,3 +54,22 @@ def test_measures_are_those_of_the_network(case: CaseOf) -> None:
     assert found[f"black/error of {STEPS[0]} steps"] == pytest.approx(error, rel=1e-6)
     errors = [found[f"black/error of {steps} steps"] for steps in STEPS]
     assert errors == sorted(errors, reverse=True)
+
+
+def test_the_table_of_the_page_is_that_of_the_results() -> None:
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in PAGE.read_text("utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    found = {cell for row in cells for cell in row[1:]}
+    rows = read_csv(RESULTS / "linear_regions" / "summary.csv")
+    assert {row["n"] for row in rows} <= set(re.findall(r"n = (\d+) images", cells[0][0]))
+    for row in rows:
+        mean, spread = float(row["mean"]), float(row["std"])
+        if row["measure"] == "regions":
+            assert f"{mean:,.0f} ± {spread:,.0f}" in found
+        elif row["measure"].startswith("error of"):
+            assert f"{100 * mean:.2f} ± {100 * spread:.2f} %" in found
+        elif row["measure"].startswith("radius"):
+            assert f"{mean:.1e} ± {spread:.1e}" in found

@@ -182,7 +182,8 @@ def test_what_cannot_be_sliced(case: CaseOf) -> None:
         (lambda: network.slice(x[0], x[1], 2 * x[1] - x[0]), "expected three inputs that span"),
         (lambda: network.slice(x[0], x[0], x[1]), "expected three inputs that span a plane"),
         (lambda: network.slice(x[0], x[1], x[1]), "expected three inputs that span a plane"),
-        (lambda: network.slice(*x, margin=-1), "margin=-1: expected a number, at least 0"),
+        (lambda: network.slice(*x, margin=-1), "margin=-1: expected a finite number, at least 0"),
+        (lambda: network.slice(*x, margin=np.inf), "margin=inf: expected a finite number"),
         (lambda: network.slice(*x, most_regions=3), "most_regions=3: expected as many regions"),
         (lambda: network.slice(*small(x, 0.1)).at([0, 1]), r"expected an array \(n, 2\)"),
     ]

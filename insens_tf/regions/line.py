@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 SHORTEST = 1e-9
 
 # What is held of a memory budget: the curves of an operation and of its operands, and its bends.
-SHARE = 2
+SHARE = 3
 
 
 class Stretch(NamedTuple):

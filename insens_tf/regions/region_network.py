@@ -263,8 +263,12 @@ class RegionNetwork(ReadNetwork):
         self._read_what_changed()
         given = {"a": a, "b": b, "c": c}
         inputs = np.stack([self.one_in_float64(one, name) for name, one in given.items()])
-        if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not margin >= 0:
-            raise ValueError(f"margin={margin!r}: expected a number, at least 0")
+        if (
+            isinstance(margin, bool)
+            or not isinstance(margin, (int, float))
+            or not (0 <= margin < np.inf)
+        ):
+            raise ValueError(f"margin={margin!r}: expected a finite number, at least 0")
         most = whole_number("most_regions", most_regions, least=1)
         weights = self.prove(inputs.astype(self.dtype))
         return Slice(

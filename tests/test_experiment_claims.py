@@ -18,7 +18,7 @@ README = ROOT / "experiments" / "README.md"
 RESULTS = sorted(path.parent for path in claims.RESULTS.glob("*/run.json"))
 EXPERIMENTS = {
     *("activity", "figure_2", "figure_4", "figure_5", "figure_6", "figure_7"),
-    *("noise_table", "open_settings", "variants"),
+    *("linear_regions", "noise_table", "open_settings", "variants"),
 }
 
 

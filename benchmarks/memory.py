@@ -44,7 +44,7 @@ LAYERS = {
     "ResNet50": ("conv1_bn", "conv2_block1_1_bn", "conv4_block1_1_bn"),
     "MobileNetV2": ("bn_Conv1", "block_2_expand_BN", "Conv_1_bn"),
 }
-WAYS = ("stateless", "crops", "backward", "probes", "gradient")
+WAYS = ("stateless", "crops", "narrow", "backward", "probes", "gradient")
 BUDGETS = (256, 512)
 
 
@@ -67,7 +67,7 @@ def cases() -> list[Case]:
         for way in WAYS
         for budget in BUDGETS
         if way != "stateless" or layer == layers[0]
-        if way in ("crops", "backward") or budget == BUDGETS[-1]
+        if way in ("crops", "narrow", "backward") or budget == BUDGETS[-1]
     ]
 
 
@@ -89,7 +89,7 @@ def measured(case: Case) -> dict[str, Any]:
     row: dict[str, Any] = asdict(case)
     (shape,) = (layer.shape for layer in network.layers if layer.name == case.layer)
     frequency = np.ones(shape)
-    if case.way in ("backward", "gradient"):
+    if case.way in ("narrow", "backward", "gradient"):
         frequency.flat[NEURONS:] = 0
     try:
         plan = network.plan(x.shape, case.layer, frequency, state="all", way=case.way)

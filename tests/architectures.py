@@ -450,6 +450,21 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
             dense(3, None),
         ],
     },
+    "narrow places": {
+        "input_shape": (8, 7, 2),
+        "layers": [
+            conv(4, 3),
+            conv(2, 1, None),
+            layer("BatchNormalization"),
+            conv(6, 1, None, strides=(2, 3)),
+            layer("BatchNormalization"),
+            RELU,
+            FLATTEN,
+            dense(3, None),
+            dense(9),
+            dense(3, None),
+        ],
+    },
     "2CONV": {
         "input_shape": (12, 12, 1),
         "layers": [
@@ -582,6 +597,7 @@ VARIED = (
     "averages, normalisation, zero padding",
     "depthwise and separable over one axis",
     "hard sigmoids",
+    "narrow places",
     "2CONV",
     "graph with a concatenation",
 )
@@ -612,6 +628,22 @@ WITHOUT_CROPS = {
 }
 """The hidden layers, by index, whose row norms cannot be computed on crops."""
 
+BEHIND_NARROW_PLACES = {
+    "dense": (1,),
+    "dense without bias": (1,),
+    "pools overlapping": (2,),
+    "averages, normalisation, zero padding": (2,),
+    "thresholds": (2,),
+    "hard sigmoids": (2,),
+    "hard hyperbolic tangents": (3,),
+    "narrow places": (1, 2),
+    "graph with a shared layer and a model inside": (1, 2),
+}
+"""The hidden layers, by index, that see the input through fewer neurons than they have.
+
+Half of the neurons of a gate that closes count.
+"""
+
 
 def ways_of(name: str, index: int) -> set[str]:
     """The ways in which the row norms of an architecture's hidden layer must be computable."""
@@ -620,6 +652,8 @@ def ways_of(name: str, index: int) -> set[str]:
         ways.add("stateless")
     if index not in WITHOUT_CROPS.get(name, ()):
         ways.add("crops")
+    if index in BEHIND_NARROW_PLACES.get(name, ()):
+        ways.add("narrow")
     return ways
 
 

@@ -39,7 +39,7 @@ def assert_in_every_way(
     """The projections, and Insens in every way that there must be.
 
     ``stateless`` and ``crops`` are how many hidden layers, from the first, these ways must be able
-    to do, and no others; all other ways can do all layers.
+    to do, and no others; all other ways but "narrow" can do all layers.
     """
     assert_projections(network, x, references, tolerance)
     for index, (layer, reference) in enumerate(zip(network.layers, references, strict=False)):
@@ -50,8 +50,10 @@ def assert_in_every_way(
         costs = {
             way: one.cost(network._graph, {layer.position: 1.0}, 2**29) for way, one in WAYS.items()
         }
-        assert {way for way, cost in costs.items() if cost.is_possible} == expected
-        for way in sorted(expected):
+        possible = {way for way, cost in costs.items() if cost.is_possible}
+        # Which layers are behind narrow places is said in tests/architectures.py.
+        assert possible - {"narrow"} == expected
+        for way in sorted(possible):
             for state in ("inactive", "active"):
                 actual = network.insens(x, layer, state=state, way=way)
                 assert_agrees(actual, reference.insens(state=state), tolerance)

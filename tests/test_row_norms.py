@@ -203,6 +203,56 @@ def test_few_needed_neurons_go_backward_and_many_forward() -> None:
     assert ways == ["backward", "backward", "crops", "crops"]
 
 
+def a_bottleneck(dtype: str = "float64") -> keras.Model:
+    """As MobileNetV2 has them: few channels without a gate, from which many are made."""
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 2), dtype=dtype),
+            keras.layers.Conv2D(8, 3, activation="relu", dtype=dtype),
+            keras.layers.Conv2D(3, 1, dtype=dtype, name="bottleneck"),
+            keras.layers.Conv2D(18, 1, activation="relu", dtype=dtype, name="expansion"),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(2, dtype=dtype),
+        ]
+    )
+
+
+def test_rows_that_cancel_out_behind_a_narrow_place_are_right() -> None:
+    """Their Gram matrix knows such a row's square only up to the rounding of its large parts."""
+    model = a_bottleneck()
+    randomise(model, 0)
+    bottleneck, expansion = (model.get_layer(one) for one in ("bottleneck", "expansion"))
+    kernel, bias = bottleneck.get_weights()
+    kernel[..., 1] = kernel[..., 0] * (1 + 1e-7)
+    kernel[..., 2] = kernel[..., 0]
+    bottleneck.set_weights([kernel, bias])
+    kernel, bias = expansion.get_weights()
+    kernel[0, 0, :, 0] = 1.0, -1.0, 0.0  # all but cancels
+    kernel[0, 0, :, 1] = 1.0, 0.0, -1.0  # cancels
+    expansion.set_weights([kernel, bias])
+    network = insens_tf.SwitchedNetwork(model)
+    layer, x = network.layers[-1], images(model, 2, 0)
+    needed = {layer.position: np.ones((2, *layer.shape), bool)}
+    norms = WAYS["narrow"](network._graph, [layer.position], BUDGET)(x, needed)[layer.position]
+    expected = squared_norms(Oracle(model).references(x)[1])
+    assert (norms[..., 1] == 0).all()
+    np.testing.assert_allclose(norms[..., 0], expected[..., 0], rtol=1e-6)
+    assert_agrees(norms, expected)
+
+
+def test_expansions_go_through_their_narrow_place() -> None:
+    """By its cost, where there is more than a little to save."""
+    network = insens_tf.SwitchedNetwork(a_bottleneck("float32"))
+    expansion = network.layers[-1]
+    for share, way in ((0.5, "narrow"), (0.01, "backward")):
+        needed = {expansion.position: share * expansion.neurons}
+        costs = {
+            name: WAYS[name].cost(network._graph, needed, BUDGET).work
+            for name in ("narrow", "backward")
+        }
+        assert min(costs, key=lambda name: costs[name]) == way
+
+
 @pytest.mark.filterwarnings("ignore:Insens takes about:RuntimeWarning")
 @pytest.mark.parametrize("budget", [2**20, 2**22, 2**24, 2**29])
 @pytest.mark.slow

@@ -26,6 +26,13 @@ class ChannelScaling(Pointwise):
     def offset(self) -> tf.Tensor:
         """Return the offset that is then added to each channel, (channels,)."""
 
+    @property
+    def mixes_channels(self) -> bool:
+        return True
+
+    def channel_matrix(self) -> tf.Tensor:
+        return tf.linalg.diag(self.factor())
+
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         factor = self.factor()
         return lambda gradient: [gradient * factor]

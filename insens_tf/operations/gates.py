@@ -33,9 +33,12 @@ class Gate(Pointwise):
     @property
     def is_relu(self) -> bool:
         """Whether its only pieces are 0 and the value itself."""
-        slope = self.negative_slope
-        is_zero = isinstance(slope, float) and slope == 0.0
-        return is_zero and self.ceiling is None and self.jump == 0
+        return self.closes and self.ceiling is None and self.jump == 0
+
+    @property
+    def closes(self) -> bool:
+        """Whether its slope is 0 wherever it is inactive."""
+        return isinstance(self.negative_slope, float) and self.negative_slope == 0.0
 
     def slope(self, value: tf.Tensor) -> tf.Tensor:
         """Return the derivative at each element of `value`, same shape and dtype."""

@@ -79,6 +79,15 @@ class Operation(ABC):
         """Whether `rows` makes them without an array of its value's shape for each."""
         return False
 
+    @property
+    def mixes_channels(self) -> bool:
+        """Whether its value at a position is `channel_matrix` times one position's channels."""
+        return False
+
+    def channel_matrix(self) -> tf.Tensor:
+        """Return the matrix, (operand's channels, channels), of what only `mixes_channels`."""
+        raise NotImplementedError
+
     def work(self, rows: int) -> float:
         """Return about how long it takes to evaluate it for one of `rows` inputs at a time.
 

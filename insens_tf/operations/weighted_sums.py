@@ -40,6 +40,13 @@ class Matrix(Pointwise, Affine):
     def has_rows(self) -> bool:
         return len(self.shape) == 1
 
+    @property
+    def mixes_channels(self) -> bool:
+        return True
+
+    def channel_matrix(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self.kernel)
+
     def work(self, rows: int) -> float:
         # Few rows wait for the weights.
         positions = self.size // int(self.kernel.shape[1])
@@ -84,6 +91,13 @@ class Convolution(Affine):
     @property
     def has_rows(self) -> bool:
         return self.groups == 1
+
+    @property
+    def mixes_channels(self) -> bool:
+        return self.groups == 1 and math.prod(self.kernel.shape[:-2]) == 1
+
+    def channel_matrix(self) -> tf.Tensor:
+        return tf.reshape(tf.convert_to_tensor(self.kernel), self.kernel.shape[-2:])
 
     def work(self, rows: int) -> float:
         multiplications = self.size * math.prod(self.kernel.shape[:-1])

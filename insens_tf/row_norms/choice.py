@@ -8,6 +8,7 @@ from functools import cache
 
 from insens_tf.graph import Graph
 from insens_tf.row_norms.crops import Crops
+from insens_tf.row_norms.narrow import Narrow
 from insens_tf.row_norms.per_neuron import Backward, Gradient
 from insens_tf.row_norms.probes import Probes
 from insens_tf.row_norms.stateless import Stateless
@@ -18,6 +19,7 @@ __all__ = ["WAYS", "Choice", "choose", "counted"]
 WAYS: dict[str, type[Way]] = {
     "stateless": Stateless,
     "crops": Crops,
+    "narrow": Narrow,
     "backward": Backward,
     "probes": Probes,
     "gradient": Gradient,

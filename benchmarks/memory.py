@@ -90,7 +90,8 @@ def measured(case: Case) -> dict[str, Any]:
     (shape,) = (layer.shape for layer in network.layers if layer.name == case.layer)
     frequency = np.ones(shape)
     if case.way in ("narrow", "backward", "gradient"):
-        frequency.flat[NEURONS:] = 0
+        # Each is expected to be at a position of its own, whose whole narrow place is taken back.
+        frequency.flat[NEURONS // 4 if case.way == "narrow" else NEURONS :] = 0
     try:
         plan = network.plan(x.shape, case.layer, frequency, state="all", way=case.way)
     except ValueError:

@@ -234,10 +234,7 @@ class _Drawing:
     # --- one layer ------------------------------------------------------------------------------
 
     def layers(self, shape: tuple[int, ...]) -> list[Any]:
-        """A layer, and often its gate; or a narrow place that nothing but channels is made from."""
-        if self.random.randrange(4) == 3:
-            units = self.random.randint(1, 2), self.random.randint(3, 6)
-            return [*(self.layer("Dense", one) for one in units), self.gate()]
+        """A layer, and often its gate."""
         kinds: list[Callable[[tuple[int, ...]], Any]] = [self.dense, self.pointwise]
         if len(shape) == 1:
             kinds += [self.dense, self.unfolded]

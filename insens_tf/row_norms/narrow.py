@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.chunks import slices
+from insens_tf.chunks import LARGEST_ARRAY, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.operations import ELEMENT_WORK
@@ -28,7 +28,6 @@ CANCELLED = 1e-4
 # A multiplication of float64, in multiplications of a large matrix product in float32.
 GRAM_WORK = 2.5
 
-# A Gram matrix is of float64, as are its rows.
 FLOAT64 = 8
 
 
@@ -91,9 +90,11 @@ class _Layer:
         self._matrix = Compiled(place.matrix, [])
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         self._is_open = Compiled(place.is_open, [image])
-        rows = tf.TensorSpec((None, None, math.prod(graph.input_shape)), graph.dtype)
+        rows = tf.TensorSpec((None, None, None), graph.dtype)
+        self._gram = Compiled(_gram, [rows])
+        gram = tf.TensorSpec((None, None, None), tf.float64)
         parts = tf.TensorSpec((None, None, graph.operations[position].shape[-1]), tf.float64)
-        self._combined = Compiled(_squares_of_combinations, [rows, parts])
+        self._combined = Compiled(_squares_of_combinations, [gram, parts])
 
     def squared_norms(self, x: np.ndarray, needed: np.ndarray, result: np.ndarray) -> Iterator[int]:
         """Write w w of one input's needed neurons, and yield of how many now and then.
@@ -111,7 +112,8 @@ class _Layer:
         for group in slices(len(positions), self._positions_at_a_time):
             mine = positions[group]
             rows, parts = self._rows_and_parts(x, self._place.positions_seen(mine), is_open, matrix)
-            squares, orthogonal = self._combined(rows, parts)
+            gram = self._gram_matrices(rows)
+            squares, orthogonal = self._combined(gram, parts)
             # Comparisons with what is not a number are false.
             is_lost = ~(squares > CANCELLED * orthogonal) & (orthogonal != 0) & wanted[mine]
             with np.errstate(over="ignore"):
@@ -135,25 +137,41 @@ class _Layer:
         opened = np.take_along_axis(opened, channels, axis=1)
         neurons = places[:, np.newaxis] * self._place.shape[-1] + channels
         rows = np.zeros((*neurons.shape, x.size), x.dtype)
-        _, weights = self._rows(x, neurons[opened])
-        rows[opened] = weights.reshape(-1, x.size)
+        where = np.argwhere(opened)
+        for chunk in slices(len(where), self._rows.rows_at_a_time):
+            position, number = where[chunk].T
+            _, weights = self._rows(x, neurons[position, number])
+            rows[position, number] = weights.reshape(-1, x.size)
         return rows, matrix[channels]
 
+    def _gram_matrices(self, rows: np.ndarray) -> np.ndarray:
+        """Return (positions, k, k) in float64, of some pixels of all rows at a time."""
+        positions, count, pixels = rows.shape
+        at_a_time = max(1, LARGEST_ARRAY // (FLOAT64 * max(1, positions * count)))
+        total = np.zeros((positions, count, count))
+        for chunk in slices(pixels, at_a_time):
+            total += self._gram(rows[..., chunk])
+        return total
 
-def _squares_of_combinations(rows: tf.Tensor, parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+
+def _gram(rows: tf.Tensor) -> tf.Tensor:
+    rows = tf.cast(rows, tf.float64)
+    return tf.matmul(rows, rows, transpose_b=True)
+
+
+def _squares_of_combinations(gram: tf.Tensor, parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return squared norms of combinations of rows, and what they were if these were orthogonal.
 
     Parameters
     ----------
-    rows : tf.Tensor, shape (positions, k, pixels)
+    gram : tf.Tensor of float64, shape (positions, k, k)
+        The rows' Gram matrices.
     parts : tf.Tensor of float64, shape (positions, k, channels)
 
     Returns
     -------
     tuple of tf.Tensor of float64, shape (positions, channels) each
     """
-    rows = tf.cast(rows, tf.float64)
-    gram = tf.matmul(rows, rows, transpose_b=True)
     squares = tf.reduce_sum(parts * tf.matmul(gram, parts), axis=1)
     orthogonal = tf.linalg.diag_part(gram)[..., tf.newaxis] * tf.square(parts)
     return squares, tf.reduce_sum(orthogonal, axis=1)
@@ -161,14 +179,14 @@ def _squares_of_combinations(rows: tf.Tensor, parts: tf.Tensor) -> tuple[tf.Tens
 
 def _taken_back(place: NarrowPlace, memory_budget: float) -> tuple[SharedBackward, int]:
     """Return what takes the place's rows back, and how many of its positions at a time."""
-    # Half of the memory is for passes, half for what they bring, as it comes and in float64.
+    # Half of the memory is for passes, half for what they bring.
     rows = SharedBackward(place.graph, place.position, memory_budget / 2)
     at_a_time = min(rows.rows_at_a_time, memory_budget / 2 / _bytes_of_a_row(place))
     return rows, max(1, int(at_a_time / place.open_channels))
 
 
 def _bytes_of_a_row(place: NarrowPlace) -> int:
-    return math.prod(place.graph.input_shape) * (FLOAT64 + 2 * place.graph.dtype.size)
+    return math.prod(place.graph.input_shape) * place.graph.dtype.size
 
 
 def _cost(place: NarrowPlace, neurons: float, memory_budget: float) -> Cost:
@@ -183,4 +201,6 @@ def _cost(place: NarrowPlace, neurons: float, memory_budget: float) -> Cost:
     work = passes * graph.work([place.position], weights.rows_at_a_time)
     work += rows * (ELEMENT_WORK * pixels + GRAM_WORK * channels * (pixels + layer.shape[-1]))
     held = min(at_a_time, positions) * channels * _bytes_of_a_row(place)
+    # Some pixels of the rows in float64.
+    held += 2 * LARGEST_ARRAY if held > LARGEST_ARRAY else 2 * held
     return Cost(work, weights.arrays(rows) + held, weights.functions)

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from insens_tf import memory
+from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
@@ -27,7 +28,14 @@ class Gradients:
         The bytes that its compiled function takes.
     """
 
-    def __init__(self, graph: Graph, position: int, memory_budget: float) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        position: int,
+        memory_budget: float,
+        accumulation: Accumulation = SQUARES,
+    ) -> None:
+        self._accumulation = accumulation
         self._graph = graph
         self._position = position
         self._of_a_pair = memory.gradient(graph, [position])
@@ -36,7 +44,9 @@ class Gradients:
             graph, [position], memory_budget - self.functions, self._of_a_pair
         )
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
-        self._compiled = Compiled(self._recover, [image, tf.TensorSpec((None,), tf.int64)])
+        signature = [image, tf.TensorSpec((None,), tf.int64)]
+        self._compiled = Compiled(self._recover, signature)
+        self._norms = Compiled(self._accumulate, signature)
 
     def __call__(self, x: np.ndarray, neurons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return activity (n, k) and weights (n, k, *input_shape).
@@ -58,10 +68,12 @@ class Gradients:
         """Return the bytes of arrays that a pass of at most so many rows holds."""
         return min(rows, self.rows_at_a_time) * self._of_a_pair
 
-    def squared_norms(self, x: np.ndarray, neurons: np.ndarray) -> np.ndarray:
-        """Return w w, (k,), of the neurons for one input, (1, *input_shape)."""
-        weights = self(x, neurons)[1].reshape(len(neurons), -1)
-        return np.einsum("kd,kd->k", weights, weights)
+    def accumulated(self, x: np.ndarray, neurons: np.ndarray) -> np.ndarray:
+        """Return what w accumulates to, (k,), of the neurons for one input, (1, *input_shape)."""
+        results = [
+            self._norms(x, neurons[chunk]) for chunk in slices(len(neurons), self.rows_at_a_time)
+        ]
+        return np.concatenate([np.zeros(0, x.dtype), *results])
 
     def _recover(self, x: tf.Tensor, neurons: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs, count = tf.shape(x)[0], tf.shape(neurons)[0]
@@ -81,11 +93,22 @@ class Gradients:
             tf.reshape(weights, tf.concat([shape, self._graph.input_shape], axis=0)),
         )
 
+    def _accumulate(self, x: tf.Tensor, neurons: tf.Tensor) -> tf.Tensor:
+        _, weights = self._recover(x, neurons)
+        return self._accumulation.of(weights[0], list(range(1, 1 + len(x.shape[1:]))))
+
 
 class SharedBackward:
     """w of many neurons for an input: its state is evaluated once, and all go back through it."""
 
-    def __init__(self, graph: Graph, position: int, memory_budget: float) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        position: int,
+        memory_budget: float,
+        accumulation: Accumulation = SQUARES,
+    ) -> None:
+        self._accumulation = accumulation
         self._graph = graph
         self._position = position
         self._state, self._of_a_neuron = memory.backward(graph, position)
@@ -102,7 +125,7 @@ class SharedBackward:
             tf.TensorSpec((None,), tf.int64),
         ]
         self._weights = Compiled(self._recover, signature)
-        self._norms = Compiled(self._squared_norms, signature)
+        self._norms = Compiled(self._accumulate, signature)
 
     def __call__(self, x: np.ndarray, neurons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what `Gradients` does."""
@@ -117,16 +140,16 @@ class SharedBackward:
         """Return what `Gradients` does."""
         return self._state + min(rows, self.rows_at_a_time) * self._of_a_neuron
 
-    def squared_norms(self, x: np.ndarray, neurons: np.ndarray) -> np.ndarray:
+    def accumulated(self, x: np.ndarray, neurons: np.ndarray) -> np.ndarray:
         """Return what `Gradients` does, for at most `rows_at_a_time` neurons."""
         return self._norms(x, neurons)
 
     def _recover(self, x: tf.Tensor, neurons: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self._graph.switched_weights(x, self._position, neurons)
 
-    def _squared_norms(self, x: tf.Tensor, neurons: tf.Tensor) -> tf.Tensor:
+    def _accumulate(self, x: tf.Tensor, neurons: tf.Tensor) -> tf.Tensor:
         _, weights = self._recover(x, neurons)
-        return tf.reduce_sum(tf.square(weights), axis=list(range(1, len(weights.shape))))
+        return self._accumulation.of(weights, list(range(1, len(weights.shape))))
 
 
 class SwitchedWeights:

@@ -10,6 +10,7 @@ from tensorflow import keras
 
 import insens_tf
 from insens_tf import HiddenLayer
+from insens_tf.accumulation import ABSOLUTE_VALUES, LARGEST_VALUE
 from insens_tf.row_norms import WAYS, choose
 from insens_tf.two_conv import two_conv
 from tests.architectures import NAMES, VARIED, images, randomise, ways_of
@@ -73,6 +74,41 @@ def test_norms_of_all_layers_at_once(name: str, way: str, case: CaseOf) -> None:
     )
     for layer, reference in layers:
         assert_agrees(norms[layer.position], squared_norms(reference))
+
+
+@pytest.mark.parametrize("way", [name for name, way in WAYS.items() if way.holds_weights])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "pools padded, odd sizes" else pytest.mark.slow)
+        for name in VARIED
+    ],
+)
+def test_other_norms_of_what_holds_the_weights(name: str, way: str, case: CaseOf) -> None:
+    this = case(name, 1)
+    layers = possible(this, name, way)
+    if not layers:
+        return
+    positions = [layer.position for layer, _ in layers]
+    needed = {layer.position: np.ones((len(this.x), *layer.shape), bool) for layer, _ in layers}
+    for accumulation, order in ((ABSOLUTE_VALUES, 1), (LARGEST_VALUE, np.inf)):
+        norms = WAYS[way](this.network._graph, positions, BUDGET, accumulation)(this.x, needed)
+        for layer, reference in layers:
+            rows = reference.weights.reshape(*reference.activity.shape, -1)
+            expected = np.linalg.norm(rows, order, axis=-1)
+            assert_agrees(norms[layer.position], expected.reshape(-1, *reference.shape))
+
+
+def test_squares_alone_are_not_chosen_for_other_norms() -> None:
+    graph = insens_tf.SwitchedNetwork(a_bottleneck())._graph
+    position = insens_tf.SwitchedNetwork(a_bottleneck()).layers[-1].position
+    ways = [
+        choose(graph, {position: 1.0}, BUDGET, accumulation=one).ways[position]
+        for one in (ABSOLUTE_VALUES, LARGEST_VALUE)
+    ]
+    assert "narrow" not in ways
+    with pytest.raises(ValueError, match="way='narrow' cannot be taken"):
+        choose(graph, {position: 1.0}, BUDGET, "narrow", ABSOLUTE_VALUES)
 
 
 @pytest.mark.parametrize("way", WAYS)

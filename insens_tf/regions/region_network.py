@@ -62,8 +62,7 @@ class RegionNetwork(ReadNetwork):
         layer : str, int, HiddenLayer, Keras layer, or list of them
             One hidden layer, or several in one sweep.
         norm : {"l2", "linf", "l1"}
-            What distances are measured in. "l2" is fast; for the others every neuron is taken back
-            to the input.
+            What distances are measured in.
         progress : bool
             Whether to show a progress bar where it takes longer.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.graph import Graph
 from insens_tf.row_norms.crops import Crops
 from insens_tf.row_norms.narrow import Narrow
@@ -58,7 +59,11 @@ class Choice:
 
 
 def choose(
-    graph: Graph, needed: Mapping[int, float], memory_budget: float, way: str | None = None
+    graph: Graph,
+    needed: Mapping[int, float],
+    memory_budget: float,
+    way: str | None = None,
+    accumulation: Accumulation = SQUARES,
 ) -> Choice:
     """Choose the way that each layer is to go.
 
@@ -75,6 +80,8 @@ def choose(
         In bytes.
     way : str, optional
         The way that all must go.
+    accumulation : Accumulation
+        What is made of each w.
 
     Raises
     ------
@@ -85,6 +92,7 @@ def choose(
         position: {
             name: cost
             for name, one in WAYS.items()
+            if (one.holds_weights or accumulation is SQUARES)
             if (cost := one.cost(graph, {position: count}, memory_budget)).is_possible
         }
         for position, count in needed.items()

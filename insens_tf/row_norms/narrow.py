@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.chunks import LARGEST_ARRAY, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
@@ -40,9 +41,18 @@ class Narrow(Way):
     """
 
     shares_work = False
+    holds_weights = False
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
-        super().__init__(graph, positions, memory_budget)
+    def __init__(
+        self,
+        graph: Graph,
+        positions: Sequence[int],
+        memory_budget: float,
+        accumulation: Accumulation = SQUARES,
+    ) -> None:
+        if accumulation is not SQUARES:
+            raise ValueError("way='narrow' has the squares of w alone: expected SQUARES")
+        super().__init__(graph, positions, memory_budget, accumulation)
         self._layers = {one: _Layer(graph, one, memory_budget) for one in positions}
 
     def __call__(
@@ -122,7 +132,7 @@ class _Layer:
             where = mine[lost // wanted.shape[1]], lost % wanted.shape[1]
             neurons = np.ravel_multi_index(where, wanted.shape)
             for chunk in slices(len(neurons), self._alone.rows_at_a_time):
-                result.reshape(-1)[neurons[chunk]] = self._alone.squared_norms(x, neurons[chunk])
+                result.reshape(-1)[neurons[chunk]] = self._alone.accumulated(x, neurons[chunk])
             yield int(wanted[mine].sum())
 
     def _rows_and_parts(

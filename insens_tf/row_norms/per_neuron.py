@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.chunks import slices
 from insens_tf.graph import Graph
 from insens_tf.row_norms.way import Cost, Way
@@ -20,10 +21,17 @@ class _PerNeuron(Way):
     recovered: type[Gradients] | type[SharedBackward]
     shares_work = False
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
-        super().__init__(graph, positions, memory_budget)
+    def __init__(
+        self,
+        graph: Graph,
+        positions: Sequence[int],
+        memory_budget: float,
+        accumulation: Accumulation = SQUARES,
+    ) -> None:
+        super().__init__(graph, positions, memory_budget, accumulation)
         self._weights = {
-            position: self.recovered(graph, position, memory_budget) for position in positions
+            position: self.recovered(graph, position, memory_budget, accumulation)
+            for position in positions
         }
 
     def __call__(
@@ -40,7 +48,7 @@ class _PerNeuron(Way):
             for row, wanted in enumerate(mask):
                 neurons = np.flatnonzero(wanted)
                 for chunk in slices(len(neurons), weights.rows_at_a_time):
-                    found = weights.squared_norms(x[row : row + 1], neurons[chunk])
+                    found = weights.accumulated(x[row : row + 1], neurons[chunk])
                     norms[position][row, neurons[chunk]] = found
                     advance(len(neurons[chunk]) / total)
             norms[position] = norms[position].reshape(needed[position].shape)

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from insens_tf import memory
+from insens_tf.accumulation import LARGEST_VALUE, SQUARES, Accumulation
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
@@ -28,12 +29,19 @@ PUSH_WORK = 1.5
 class Probes(Way):
     """Pushes coloured probes forward, for all layers at once."""
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
-        super().__init__(graph, positions, memory_budget)
+    def __init__(
+        self,
+        graph: Graph,
+        positions: Sequence[int],
+        memory_budget: float,
+        accumulation: Accumulation = SQUARES,
+    ) -> None:
+        super().__init__(graph, positions, memory_budget, accumulation)
         self._rows_at_a_time = probes_at_a_time(graph, positions, memory_budget)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         self._compiled = Compiled(
-            lambda x, probes: pushed_squares(graph, positions, x, probes), [image, image]
+            lambda x, probes: pushed_squares(graph, positions, x, probes, accumulation),
+            [image, image],
         )
 
     def __call__(
@@ -45,13 +53,14 @@ class Probes(Way):
         shapes = [self.graph.operations[position].shape for position in self.positions]
         norms = [np.zeros((len(x), *shape), x.dtype) for shape in shapes]
         spacing = probe_spacing(self.graph, self.positions)
+        add = np.maximum if self.accumulation is LARGEST_VALUE else np.add
         colours = int(np.prod(spacing))
         inputs_at_a_time = max(1, self._rows_at_a_time // colours)
         for rows in slices(len(x), inputs_at_a_time):
             for chunk in slices(colours, self._rows_at_a_time):
                 probes = probe_images(self.graph.input_shape, spacing, chunk).astype(x.dtype)
                 for total, squares in zip(norms, self._compiled(x[rows], probes)):
-                    total[rows] += squares
+                    add(total[rows], squares, out=total[rows])
                 advance(len(probes) * len(x[rows]) / (colours * len(x)))
         return dict(zip(self.positions, norms))
 
@@ -73,7 +82,11 @@ def probes_at_a_time(graph: Graph, positions: Sequence[int], memory_budget: floa
 
 
 def pushed_squares(
-    graph: Graph, positions: Sequence[int], x: tf.Tensor, probes: tf.Tensor
+    graph: Graph,
+    positions: Sequence[int],
+    x: tf.Tensor,
+    probes: tf.Tensor,
+    accumulation: Accumulation = SQUARES,
 ) -> list[tf.Tensor]:
     """Push probes forward in the state of each input, and sum the squares of what they become.
 
@@ -86,6 +99,7 @@ def pushed_squares(
         The inputs.
     probes : tf.Tensor, shape (count, *input_shape)
         Every input gets all of them.
+    accumulation : Accumulation
 
     Returns
     -------
@@ -95,7 +109,7 @@ def pushed_squares(
     inputs, count = tf.shape(x)[0], tf.shape(probes)[0]
     changes = tf.tile(probes, [inputs] + [1] * len(graph.input_shape))
     return [
-        tf.reduce_sum(tf.reshape(tf.square(value), (inputs, count, *value.shape[1:])), axis=1)
+        accumulation.of(tf.reshape(value, (inputs, count, *value.shape[1:])), 1)
         for value in graph.pushed(x, changes, positions)
     ]
 

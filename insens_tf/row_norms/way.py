@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.graph import Graph
 from insens_tf.progress import scaled
 
@@ -59,16 +60,28 @@ class Way(ABC):
         The layers, as positions in the graph.
     memory_budget : int
         In bytes; chunks of work are chosen to stay within it.
+    accumulation : Accumulation
+        What is made of each w: the sum of its squares, unless given.
 
     Attributes
     ----------
     shares_work : bool
         Whether several layers may cost less than the sum of each.
+    holds_weights : bool
+        Whether it has the elements of w, to accumulate anything of them, or only `SQUARES`.
     """
 
     shares_work: ClassVar[bool] = True
+    holds_weights: ClassVar[bool] = True
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        positions: Sequence[int],
+        memory_budget: float,
+        accumulation: Accumulation = SQUARES,
+    ) -> None:
+        self.accumulation = accumulation
         self.graph = graph
         self.positions = tuple(positions)
         self.memory_budget = memory_budget
@@ -80,7 +93,7 @@ class Way(ABC):
         needed: Mapping[int, np.ndarray],
         advance: Callable[[float], None] = lambda share: None,
     ) -> dict[int, np.ndarray]:
-        """Return w w of each needed neuron, by position, each (n, *layer shape).
+        """Return what w accumulates to, of each needed neuron, by position, each (n, *layer shape).
 
         Parameters
         ----------

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import tensorflow as tf
 
+from insens_tf.accumulation import Accumulation
 from insens_tf.row_norms.crops.layouts import Layout
 from insens_tf.row_norms.crops.tiles import Tile, Tiling
 
@@ -35,14 +36,15 @@ class Spatial:
     inside: bool
     alike: bool = False
 
-    def add_squares(self, total: tf.Tensor, tile: Tile) -> tf.Tensor:
-        """Add the squares of the crops where they lie.
+    def accumulated(self, total: tf.Tensor, tile: Tile, accumulation: Accumulation) -> tf.Tensor:
+        """Accumulate the crops where they lie.
 
         Parameters
         ----------
         total : tf.Tensor, shape (rows, columns, channels)
-            The sum so far, with room for what lies beyond the borders.
+            What there is so far, with room for what lies beyond the borders.
         tile : Tile
+        accumulation : Accumulation
 
         Returns
         -------
@@ -58,18 +60,18 @@ class Spatial:
         crops = self if tiling.is_exact else self.everywhere(tile)
         part = []
         for number, row in enumerate(crops.rows):
-            squares = tf.reduce_sum(tf.square(row), axis=2)
-            squares = tf.broadcast_to(squares, (*blocks, *squares.shape[2:]))
+            numbers = accumulation.of(row, 2)
+            numbers = tf.broadcast_to(numbers, (*blocks, *numbers.shape[2:]))
             laid_out = [
-                zero_padded_slice(squares[:, :, column], 1, -(column + left), width)
+                zero_padded_slice(numbers[:, :, column], 1, -(column + left), width)
                 for column in range(layout.columns.length)
             ]
-            part.append(zero_padded_slice(tf.add_n(laid_out), 0, -number, height))
+            part.append(zero_padded_slice(accumulation.joined(laid_out), 0, -number, height))
         paddings = [
             (first, whole - size - first)
             for first, whole, size in zip(tile.first_block(layout), total.shape, (height, width))
         ]
-        return total + tf.pad(tf.add_n(part), (*paddings, (0, 0)))
+        return accumulation.joined([total, tf.pad(accumulation.joined(part), (*paddings, (0, 0)))])
 
     def everywhere(self, tile: Tile) -> Spatial:
         """Return crops that are written down for every block, 0 for pixels beyond the image."""
@@ -157,10 +159,10 @@ class Flat:
     columns: tf.Tensor
     units: tf.Tensor
 
-    def add_squares(self, total: tf.Tensor, tile: Tile) -> tf.Tensor:
-        """Add the squares of the columns to `total`, of the layer's shape."""
-        squares = tf.reduce_sum(tf.square(self.columns), axis=0)
-        return tf.tensor_scatter_nd_add(total, self.units[:, tf.newaxis], squares)
+    def accumulated(self, total: tf.Tensor, tile: Tile, accumulation: Accumulation) -> tf.Tensor:
+        """Accumulate the columns into `total`, of the layer's shape."""
+        numbers = accumulation.of(self.columns, 0)
+        return accumulation.scattered(total, self.units[:, tf.newaxis], numbers)
 
 
 class CroppedMap:

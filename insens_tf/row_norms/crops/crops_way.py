@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.row_norms.crops.sweep import swept_norms
@@ -19,8 +20,14 @@ __all__ = ["Crops"]
 class Crops(Way):
     """Pushes crops forward, an input at a time, for all layers at once."""
 
-    def __init__(self, graph: Graph, positions: Sequence[int], memory_budget: float) -> None:
-        super().__init__(graph, positions, memory_budget)
+    def __init__(
+        self,
+        graph: Graph,
+        positions: Sequence[int],
+        memory_budget: float,
+        accumulation: Accumulation = SQUARES,
+    ) -> None:
+        super().__init__(graph, positions, memory_budget, accumulation)
         sizes = crop_sizes(graph, dict.fromkeys(positions, 0.0), memory_budget)
         if sizes is None:
             raise ValueError("these layers have no crops, or none that fit the memory budget")
@@ -58,4 +65,4 @@ class Crops(Way):
             for position, value in zip(ancestors, self.graph.values(x, ancestors))
         }
         masks = {position: mask[0] for position, mask in zip(self.positions, needed)}
-        return swept_norms(self._sizes, values, masks)
+        return swept_norms(self._sizes, values, masks, self.accumulation)

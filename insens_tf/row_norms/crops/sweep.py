@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from insens_tf.accumulation import Accumulation
 from insens_tf.row_norms.crops.crop_tensors import Flat, Spatial, zero_padded_slice
 from insens_tf.row_norms.crops.rules import CropRule, HeldState
 from insens_tf.row_norms.crops.tile_sizes import CropSizes
@@ -16,9 +17,12 @@ __all__ = ["swept_norms"]
 
 
 def swept_norms(
-    sizes: CropSizes, values: Mapping[int, tf.Tensor], needed: Mapping[int, tf.Tensor]
+    sizes: CropSizes,
+    values: Mapping[int, tf.Tensor],
+    needed: Mapping[int, tf.Tensor],
+    accumulation: Accumulation,
 ) -> list[tf.Tensor]:
-    """Push all pixels of one input, and return the squared row norms of the needed layers.
+    """Push all pixels of one input, and return what the rows of the needed layers accumulate to.
 
     What depends on the state alone is made once; the pushing itself is done tile by tile.
 
@@ -29,6 +33,7 @@ def swept_norms(
         Of every operation that is pushed through, by position.
     needed : mapping of int to tf.Tensor of bool, shape (*layer shape)
         Which neurons are needed, by position.
+    accumulation : Accumulation
 
     Returns
     -------
@@ -43,7 +48,7 @@ def swept_norms(
     pushes = [rule.prepare(state) for rule in rules]
 
     def push(number: tf.Tensor, totals: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Add the squares of what a tile's pixels become."""
+        """Accumulate what a tile's pixels become."""
         tile = tiling.tile(number)
         pushed: dict[int, Spatial | Flat] = {}
         added = dict(zip(needed, totals))
@@ -52,7 +57,7 @@ def swept_norms(
             pushed[rule.position] = step(tile, *operands)
             if rule.is_needed:
                 total = added[rule.position]
-                added[rule.position] = pushed[rule.position].add_squares(total, tile)
+                added[rule.position] = pushed[rule.position].accumulated(total, tile, accumulation)
         return number + 1, list(added.values())
 
     first = tf.constant(0), [tf.zeros(_room(rule, tiling), dtype) for rule in wanted]

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from insens_tf import memory
-from insens_tf.accumulation import LARGEST_VALUE, SQUARES, Accumulation
+from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
@@ -53,14 +53,13 @@ class Probes(Way):
         shapes = [self.graph.operations[position].shape for position in self.positions]
         norms = [np.zeros((len(x), *shape), x.dtype) for shape in shapes]
         spacing = probe_spacing(self.graph, self.positions)
-        add = np.maximum if self.accumulation is LARGEST_VALUE else np.add
         colours = int(np.prod(spacing))
         inputs_at_a_time = max(1, self._rows_at_a_time // colours)
         for rows in slices(len(x), inputs_at_a_time):
             for chunk in slices(colours, self._rows_at_a_time):
                 probes = probe_images(self.graph.input_shape, spacing, chunk).astype(x.dtype)
                 for total, squares in zip(norms, self._compiled(x[rows], probes)):
-                    add(total[rows], squares, out=total[rows])
+                    self.accumulation.of_two(total[rows], squares, out=total[rows])
                 advance(len(probes) * len(x[rows]) / (colours * len(x)))
         return dict(zip(self.positions, norms))
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from insens_tf import memory
+from insens_tf import memory, norm_estimator
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
@@ -39,6 +39,8 @@ class EstimatePasses:
         Each layer's.
     activities : Compiled
         From x, (n, *input_shape), to each layer's v, (n, *layer shape).
+    outside : Compiled
+        `norm_estimator.outside`: NumPy's threads and TensorFlow's would wait for each other.
     """
 
     def __init__(self, graph: Graph, layers: Sequence[HiddenLayer], memory_budget: float) -> None:
@@ -53,10 +55,17 @@ class EstimatePasses:
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         positions = [layer.position for layer in layers]
         self.activities = Compiled(lambda x: graph.values(x, positions), [image])
+        rows = tf.TensorSpec((None, graph.operations[0].size), graph.dtype)
+        self.outside = Compiled(norm_estimator.outside, [rows, rows])
 
     def depth(self, wanted: Sequence[int]) -> int:
         """Return how many of the first layers a pass goes through for some, by their indices."""
         return min(depth for depth in self._depths if depth > max(wanted))
+
+    def work(self, wanted: Sequence[int]) -> float:
+        """Return the work of a pass that goes as far as some layers, by their indices."""
+        positions = [layer.position for layer in self._layers[: self.depth(wanted)]]
+        return self._graph.work(positions, SHARED_BY)
 
     def colours(self, wanted: Sequence[int]) -> int:
         """Return how many coloured probes give w w of some layers exactly, by their indices."""

@@ -28,6 +28,12 @@ PROBES_BESIDE_A_BASIS = 32
 # are needed is itself known only roughly.
 LARGEST_STEP = 3
 
+# A map and its error take some ten passes back. Between rounds they are made of the layers that
+# decide how many more passes there are, those with the largest errors, and of those that are likely
+# done, whose errors are predicted to be at most so many times what was asked for.
+DECIDE = 3
+LIKELY = 1.15
+
 # Half of the probes that are still needed are expected to be saved by a basis of twice the size.
 EXPECTED_TO_BE_SAVED = 0.5
 
@@ -46,7 +52,8 @@ class LayerEstimate:
         The sum of (w z)^2 over the probes of each group.
     omega, standard_error : numpy.ndarray, shape of an input
     error : float
-        The length of standard_error over that of omega.
+        The length of standard_error over that of omega; between two estimates, what it is
+        predicted to be.
     probes, passes : int
         When it was last estimated.
     """
@@ -133,8 +140,10 @@ class Rounds:
         while True:
             # A map that is not finite has no error, and gets none from more passes.
             self._close([one for one in self._open if not self._layers[one].error > tolerance])
-            self._compute_exactly(self._cheaper_exactly(tolerance, most_passes), told.taken)
             left = most_passes - self._taken
+            if self._open and left > 0:
+                self._compute_exactly(self._cheaper_exactly(tolerance, left), told.taken)
+                left = most_passes - self._taken
             if not self._open or left <= 0:
                 break
             more = self._probes_needed(tolerance) - self._probes
@@ -145,30 +154,70 @@ class Rounds:
                 needed = self._probes_needed(tolerance)
                 self._extend_basis(directions, told.taken)
                 self._push_probes(PROBES_BESIDE_A_BASIS, told.taken)
-                self._update_maps(self._open)
+                self._look(tolerance)
                 pays = needed - self._probes_needed(tolerance) >= price
             else:
                 count = min(max(more, GROUPS), LARGEST_STEP * self._probes, left)
                 self._push_probes(count, told.taken)
-                self._update_maps(self._open)
+                # It falls with the square root of the probes.
+                fallen = np.sqrt(1 - count / self._probes)
+                self._look(tolerance, fallen)
+        self._update_maps([one for one in self._open if self._layers[one].passes < self._taken])
         self._close(self._open)
         told.all()
         return self._layers
 
-    def _probes_needed(self, tolerance: float) -> int:
-        """Return how many probes are needed with this basis by the layer that needs most."""
-        worst = max(self._layers[one].error for one in self._open)
-        return norm_estimator.probes_for(tolerance, worst, self._probes)
+    def _look(self, tolerance: float, expected: float = 0.0) -> None:
+        """Make maps and errors of the layers that decide and that are done; predict the others'.
 
-    def _cheaper_exactly(self, tolerance: float, most_passes: int) -> list[int]:
-        """Return the open layers that need no more coloured probes than random ones."""
+        Parameters
+        ----------
+        tolerance : float
+        expected : float
+            How many times as large as they were errors are expected to be at least; of layers that
+            decide it shows how many times it is.
+        """
+        layers = sorted(self._open, key=lambda one: -self._layers[one].error)
+        before = {one: self._layers[one].error for one in layers}
+        self._update_maps(layers[:DECIDE])
+        changes = [self._layers[one].error / before[one] for one in layers[:DECIDE]]
+        change = max(expected, *np.nan_to_num(changes))
+        for one in layers[DECIDE:]:
+            self._layers[one].error *= change
+        self._update_maps(
+            [one for one in layers[DECIDE:] if self._layers[one].error <= LIKELY * tolerance]
+        )
+
+    def _probes_needed(self, tolerance: float, which: Sequence[int] | None = None) -> int:
+        """Return how many probes are needed with this basis by the layer that needs most.
+
+        Of some of the open layers; None: of all.
+        """
+        errors = [self._layers[one].error for one in (self._open if which is None else which)]
+        return norm_estimator.probes_for(tolerance, max(errors, default=0.0), self._probes)
+
+    def _cheaper_exactly(self, tolerance: float, left: int) -> list[int]:
+        """Return the first open layers, as many as it spares most work to finish exactly.
+
+        Coloured probes of early layers are few and go no farther than these do, while the random
+        ones that early layers need go through all.
+        """
         chosen: list[int] = []
-        most = 0
-        for one in self._open:
-            needed = norm_estimator.probes_for(tolerance, self._layers[one].error, self._probes)
-            most = max(most, min(needed - self._probes, most_passes - self._taken))
-            if self._passes.colours([*chosen, one]) <= most:
-                chosen.append(one)
+        most_spared = 0.0
+        needed_by_all = min(self._probes_needed(tolerance) - self._probes, left)
+        work_of_all = self._passes.work(self._open)
+        for end in range(1, len(self._open) + 1):
+            first, others = self._open[:end], self._open[end:]
+            colours = self._passes.colours(first)
+            # Later layers' are more.
+            if colours > left:
+                break
+            spared = needed_by_all * work_of_all - colours * self._passes.work(first)
+            if others:
+                needed = min(self._probes_needed(tolerance, others) - self._probes, left)
+                spared -= max(0, needed) * self._passes.work(others)
+            if spared >= most_spared:
+                chosen, most_spared = first, spared
         return chosen
 
     def _more_directions(self, passes: int) -> int:
@@ -183,7 +232,7 @@ class Rounds:
         for block in slices(count, self._passes.rows_forward(depth)):
             size = block.stop - block.start
             drawn = self._random.standard_normal((size, self._x.size)).astype(self._x.dtype)
-            directions = norm_estimator.outside(self._basis, drawn)
+            directions = self._passes.outside(self._basis, drawn)
             for one, squares in self._squares(directions, depth, self._open):
                 for square in range(size):
                     group = (self._probes + square) % GROUPS

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from insens_tf import equations
@@ -145,6 +146,6 @@ def extended_basis(basis: Array, rows: Array) -> Array:
     return np.ascontiguousarray(np.linalg.qr(np.concatenate([basis, rows]).T)[0].T)
 
 
-def outside(basis: Array, rows: Array) -> Array:
+def outside(basis: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Return rows, (k, d), less their parts in the span of an orthonormal basis, (q, d)."""
-    return rows - (rows @ basis.T) @ basis
+    return rows - tf.matmul(tf.matmul(rows, basis, transpose_b=True), basis)

@@ -36,11 +36,17 @@ class MatrixPasses:
     def depth(self, wanted: Sequence[int]) -> int:
         return 1 + max(wanted)
 
+    def work(self, wanted: Sequence[int]) -> float:
+        return float(self.depth(wanted))
+
     def rows_forward(self, depth: int) -> int:
         return self.rows
 
     def rows_back(self, depth: int) -> int:
         return self.rows
+
+    def outside(self, basis: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return rows - rows @ basis.T @ basis
 
     def squares(self, x: np.ndarray, directions: np.ndarray, depth: int) -> list[np.ndarray]:
         assert len(directions) <= self.rows
@@ -106,7 +112,7 @@ def test_what_is_inside_and_outside_of_a_basis_adds_up() -> None:
     for rows in (0, 1, 13, SIZE):
         basis = norm_estimator.extended_basis(np.empty((0, SIZE)), random.normal(size=(rows, SIZE)))
         inside = np.square(weights @ basis.T).sum(axis=1)
-        directions = norm_estimator.outside(basis, np.eye(SIZE))
+        directions = np.asarray(norm_estimator.outside(basis, np.eye(SIZE)))
         rest = 7 * np.square(directions @ weights.T).sum(axis=0)
         norms = norm_estimator.squared_norms(inside, rest, 7)
         np.testing.assert_allclose(norms, np.square(weights).sum(axis=1), rtol=1e-12)

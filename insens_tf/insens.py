@@ -17,7 +17,7 @@ from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 from insens_tf.progress import scaled
-from insens_tf.row_norms import Cost, Way, squared_norms
+from insens_tf.row_norms import Cost, Way, accumulated
 
 __all__ = [
     "SENSITIVITIES",
@@ -200,7 +200,7 @@ class Insens:
         One that is too large for the dtype is NaN, so that it differs from one that is not needed.
         """
         needed = {layer.position: mask for layer, mask in zip(self._layers, masks)}
-        norms = squared_norms(row_norms, x, needed, scaled(advance, len(x)))
+        norms = accumulated(row_norms, x, needed, scaled(advance, len(x)))
         results = []
         for position, mask in needed.items():
             result = np.where(mask, norms.pop(position), np.inf)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from insens_tf.accumulation import ABSOLUTE_VALUES, LARGEST_VALUE, SQUARES
 from insens_tf.graph import Graph
-from insens_tf.row_norms import WAYS, choose, squared_norms
+from insens_tf.row_norms import WAYS, accumulated, choose
 
 __all__ = ["DUAL_ORDERS", "WeightNorms"]
 
@@ -64,7 +64,7 @@ class WeightNorms:
         advance : callable
             Called with the share of all the work that was done since.
         """
-        norms = squared_norms(self._ways, x, needed, advance)
+        norms = accumulated(self._ways, x, needed, advance)
         if self._is_squared:
             return {position: np.sqrt(square) for position, square in norms.items()}
         return norms

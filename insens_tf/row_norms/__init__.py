@@ -5,6 +5,6 @@ get them, all exact, and `choose` picks one by what it costs.
 """
 
 from insens_tf.row_norms.choice import WAYS, Choice, choose, counted
-from insens_tf.row_norms.way import Cost, Way, squared_norms
+from insens_tf.row_norms.way import Cost, Way, accumulated
 
-__all__ = ["WAYS", "Choice", "Cost", "Way", "choose", "counted", "squared_norms"]
+__all__ = ["WAYS", "Choice", "Cost", "Way", "accumulated", "choose", "counted"]

@@ -7,12 +7,11 @@ sees them: its w is a B, so that w w = a G a', with the Gram matrix G = B B' of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.chunks import LARGEST_ARRAY, slices
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
@@ -43,17 +42,8 @@ class Narrow(Way):
     shares_work = False
     holds_weights = False
 
-    def __init__(
-        self,
-        graph: Graph,
-        positions: Sequence[int],
-        memory_budget: float,
-        accumulation: Accumulation = SQUARES,
-    ) -> None:
-        if accumulation is not SQUARES:
-            raise ValueError("way='narrow' has the squares of w alone: expected SQUARES")
-        super().__init__(graph, positions, memory_budget, accumulation)
-        self._layers = {one: _Layer(graph, one, memory_budget) for one in positions}
+    def _prepare(self) -> None:
+        self._layers = {one: _Layer(self.graph, one, self.memory_budget) for one in self.positions}
 
     def __call__(
         self,

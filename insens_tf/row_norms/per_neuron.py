@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.chunks import slices
 from insens_tf.graph import Graph
 from insens_tf.row_norms.way import Cost, Way
@@ -21,17 +20,10 @@ class _PerNeuron(Way):
     recovered: type[Gradients] | type[SharedBackward]
     shares_work = False
 
-    def __init__(
-        self,
-        graph: Graph,
-        positions: Sequence[int],
-        memory_budget: float,
-        accumulation: Accumulation = SQUARES,
-    ) -> None:
-        super().__init__(graph, positions, memory_budget, accumulation)
+    def _prepare(self) -> None:
         self._weights = {
-            position: self.recovered(graph, position, memory_budget, accumulation)
-            for position in positions
+            position: self.recovered(self.graph, position, self.memory_budget, self.accumulation)
+            for position in self.positions
         }
 
     def __call__(

@@ -29,15 +29,9 @@ PUSH_WORK = 1.5
 class Probes(Way):
     """Pushes coloured probes forward, for all layers at once."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        positions: Sequence[int],
-        memory_budget: float,
-        accumulation: Accumulation = SQUARES,
-    ) -> None:
-        super().__init__(graph, positions, memory_budget, accumulation)
-        self._rows_at_a_time = probes_at_a_time(graph, positions, memory_budget)
+    def _prepare(self) -> None:
+        graph, positions, accumulation = self.graph, self.positions, self.accumulation
+        self._rows_at_a_time = probes_at_a_time(graph, positions, self.memory_budget)
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         self._compiled = Compiled(
             lambda x, probes: pushed_squares(graph, positions, x, probes, accumulation),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.graph import Graph
 from insens_tf.row_norms.crops import Crops
 from insens_tf.row_norms.probes import Probes
@@ -23,17 +22,11 @@ class Stateless(Way):
     probes where crops cannot.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        positions: Sequence[int],
-        memory_budget: float,
-        accumulation: Accumulation = SQUARES,
-    ) -> None:
-        super().__init__(graph, positions, memory_budget, accumulation)
+    def _prepare(self) -> None:
+        graph, positions, budget = self.graph, self.positions, self.memory_budget
         all_neurons = {position: graph.operations[position].size for position in positions}
-        way, _ = _cheaper(graph, all_neurons, memory_budget)
-        self._way: Way = way(graph, positions, memory_budget, accumulation)
+        way, _ = _cheaper(graph, all_neurons, budget)
+        self._way: Way = way(graph, positions, budget, self.accumulation)
 
     def __call__(
         self,

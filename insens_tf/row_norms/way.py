@@ -14,7 +14,7 @@ from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.graph import Graph
 from insens_tf.progress import scaled
 
-__all__ = ["IMPOSSIBLE", "Cost", "Way", "squared_norms"]
+__all__ = ["IMPOSSIBLE", "Cost", "Way", "accumulated"]
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,17 @@ class Way(ABC):
         memory_budget: float,
         accumulation: Accumulation = SQUARES,
     ) -> None:
+        if not (self.holds_weights or accumulation is SQUARES):
+            raise ValueError(f"{type(self).__name__} has the squares of w alone: expected SQUARES")
         self.accumulation = accumulation
         self.graph = graph
         self.positions = tuple(positions)
         self.memory_budget = memory_budget
+        self._prepare()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make what all calls share."""
 
     @abstractmethod
     def __call__(
@@ -120,13 +127,13 @@ class Way(ABC):
         """
 
 
-def squared_norms(
+def accumulated(
     ways: Iterable[Way],
     x: np.ndarray,
     needed: Mapping[int, np.ndarray],
     advance: Callable[[float], None] = lambda share: None,
 ) -> dict[int, np.ndarray]:
-    """Return w w of each needed neuron of layers that several ways are for.
+    """Return what w accumulates to, of each needed neuron of layers that several ways are for.
 
     Parameters
     ----------

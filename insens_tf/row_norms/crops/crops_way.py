@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.accumulation import SQUARES, Accumulation
 from insens_tf.execution import Compiled
 from insens_tf.graph import Graph
 from insens_tf.row_norms.crops.sweep import swept_norms
@@ -20,21 +19,16 @@ __all__ = ["Crops"]
 class Crops(Way):
     """Pushes crops forward, an input at a time, for all layers at once."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        positions: Sequence[int],
-        memory_budget: float,
-        accumulation: Accumulation = SQUARES,
-    ) -> None:
-        super().__init__(graph, positions, memory_budget, accumulation)
-        sizes = crop_sizes(graph, dict.fromkeys(positions, 0.0), memory_budget)
+    def _prepare(self) -> None:
+        graph = self.graph
+        sizes = crop_sizes(graph, dict.fromkeys(self.positions, 0.0), self.memory_budget)
         if sizes is None:
             raise ValueError("these layers have no crops, or none that fit the memory budget")
         self._sizes = sizes
         image = tf.TensorSpec((1, *graph.input_shape), graph.dtype)
         masks = [
-            tf.TensorSpec((1, *graph.operations[position].shape), tf.bool) for position in positions
+            tf.TensorSpec((1, *graph.operations[position].shape), tf.bool)
+            for position in self.positions
         ]
         self._compiled = Compiled(self._norms, [image, *masks])
 

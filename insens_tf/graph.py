@@ -60,6 +60,10 @@ class Graph:
                 linear.add(one)
         return [one for one in self.ancestors([position], linear) if one in linear]
 
+    def last_use(self, order: Sequence[int]) -> dict[int, int]:
+        """Return which of some positions, in order, is the last that each operand is needed for."""
+        return {operand: one for one in order for operand in self.operations[one].operands}
+
     def values(self, x: tf.Tensor, positions: Sequence[int]) -> list[tf.Tensor]:
         """Evaluate the operations at `positions` on x, (batch, *input_shape)."""
         return self.values_from({0: x}, positions)
@@ -70,7 +74,7 @@ class Graph:
         """Evaluate the operations at `positions` from the values at others, (batch, *shape)."""
         values = dict(known)
         computed = [one for one in self.ancestors(positions, known) if one not in known]
-        last_use = {operand: one for one in computed for operand in self.operations[one].operands}
+        last_use = self.last_use(computed)
         for position in computed:
             operation = self.operations[position]
             values[position] = operation(*(values[operand] for operand in operation.operands))

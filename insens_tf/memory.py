@@ -110,11 +110,7 @@ def _forward(
     """Return the most elements that are held while an input is evaluated."""
     ancestors = graph.ancestors(positions)
     kept = {} if kept is None else kept
-    last_use = {
-        operand: position
-        for position in ancestors
-        for operand in graph.operations[position].operands
-    }
+    last_use = graph.last_use(ancestors)
     last_use |= dict.fromkeys([*positions, *kept], len(graph.operations))
     held: dict[int, int] = {}
     most = 0

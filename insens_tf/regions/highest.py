@@ -19,17 +19,15 @@ LOWEST = -1e300
 Floats = NDArray[np.float64]
 
 
-def first_highest(elements: Iterable[Floats], rounding: float | None = None) -> NDArray[np.int32]:
+def first_highest(elements: Iterable[Floats], rounding: float = ROUNDING) -> NDArray[np.int32]:
     """Return which of some arrays is the highest, element by element; of equal ones the first.
 
     Parameters
     ----------
     elements : iterable of numpy.ndarray, of one shape
-    rounding : float, optional
-        Which share of the highest a higher one may be above it and still be equal. None:
-        `ROUNDING`.
+    rounding : float
+        Which share of the highest a higher one may be above it and still be equal.
     """
-    rounding = ROUNDING if rounding is None else rounding
     for number, heights in enumerate(elements):
         if not number:
             highest = np.maximum(heights, LOWEST)

@@ -68,20 +68,14 @@ class Line:
         self._operations = graph.operations
         self._boundaries = {one.position: one for one in boundaries}
         self._order = graph.ancestors(self._boundaries) if boundaries else []
-        self._last_use = {
-            operand: one for one in self._order for operand in self._operations[one].operands
-        }
+        self._last_use = graph.last_use(self._order)
         linear = [one for one in self._order if one and one not in self._boundaries]
         self._budget = memory_budget / SHARE
         self._advance = {one: value_and_rates(graph, one) for one in linear}
         self._bends = {one: linear_bends(graph, one, self._budget) for one in linear}
         gates = [self._operations[one] for one in self._boundaries]
         self._jumps = any(isinstance(one, Gate) and one.jump != 0 for one in gates)
-        self._slopes = {
-            one: inactive_slopes(graph, one)
-            for one, boundary in self._boundaries.items()
-            if isinstance(boundary, GateBoundary)
-        }
+        self._slopes = inactive_slopes(graph, boundaries)
 
     def stretches(self, start: Floats, end: Floats) -> Iterator[Stretch]:
         """Yield the stretches of the line from one input to another.

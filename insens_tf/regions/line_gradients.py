@@ -48,11 +48,7 @@ class LineGradients:
         self._shapes = {one: graph.operations[one].shape for one in self._order}
         linear = [one for one in self._order if one and one not in self._boundaries]
         self._back = {one: taken_back(graph, one) for one in linear}
-        self._slopes = {
-            one: inactive_slopes(graph, one)
-            for one, boundary in self._boundaries.items()
-            if isinstance(boundary, GateBoundary)
-        }
+        self._slopes = inactive_slopes(graph, self._boundaries.values())
         self._input_shape = graph.input_shape
         self._stateless: set[int] = set()
         for one in self._order:

@@ -84,9 +84,7 @@ class Plane:
         self._operations = graph.operations
         self._boundaries = {one.position: one for one in boundaries}
         self._order = graph.ancestors(outputs)
-        self._last_use = {
-            operand: one for one in self._order for operand in self._operations[one].operands
-        }
+        self._last_use = graph.last_use(self._order)
         self._last_use |= dict.fromkeys(outputs, len(self._operations))
         self._advance = {one: value_and_rates(graph, one) for one in self._order if one}
         held = sum(self._operations[one].size for one in self._order)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from insens_tf.progress import progress_bar
 from insens_tf.read_network import ReadNetwork
-from insens_tf.regions.polygons import area_of, centre_of
+from insens_tf.regions.polygons import area_of
 from insens_tf.regions.region_functions import RegionFunctions
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Slice:
         The vertices of the rectangle that is cut, counter-clockwise.
     polygons : list of numpy.ndarray of float64, shape (vertices, 2)
         The vertices of each region's part of the window, counter-clockwise.
+    centres : numpy.ndarray of float64, shape (regions, 2)
+        A point inside of each polygon.
     outputs : numpy.ndarray of float64, shape (regions, 3, *output shape)
         Each region's affine map: the output is ``outputs[i, 0] + p * outputs[i, 1] + q *
         outputs[i, 2]`` at the coordinates (p, q).
@@ -66,7 +68,7 @@ class Slice:
         low, high = low - margin * (high - low), high + margin * (high - low)
         self.window = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
         self.polygons: list[Floats] = []
-        outputs = []
+        centres, outputs = [], []
         position = network.output.position
         with progress_bar(shown=progress, desc="regions of the plane", unit="region") as bar:
             for cells in functions.plane.cells(inputs[0], self._axes, self.window):
@@ -80,7 +82,9 @@ class Slice:
                 found = cells.functions[position].copy()
                 found[:, 0] -= np.einsum("nk,nk...->n...", cells.centres, found[:, 1:])
                 outputs.append(found)
+                centres.append(cells.centres)
                 bar.update(len(cells.polygons))
+        self.centres = np.concatenate(centres)
         self.outputs = np.concatenate(outputs)
 
     def __len__(self) -> int:
@@ -94,11 +98,6 @@ class Slice:
     def areas(self) -> Floats:
         """The area of each polygon, shape (regions,)."""
         return np.array([area_of(one) for one in self.polygons])
-
-    @cached_property
-    def centres(self) -> Floats:
-        """A point inside of each polygon, shape (regions, 2)."""
-        return np.array([centre_of(one) for one in self.polygons])
 
     def at(self, points: ArrayLike) -> Floats:
         """Return the inputs at points of the plane.

@@ -151,8 +151,8 @@ def _at(curves: Sequence[Curve], t: Floats) -> list[Curve]:
 def _winners(elements: Sequence[Curve], s: Floats) -> NDArray[np.integer]:
     """Return which element is the highest at s behind the beginning of each piece."""
     places = s[:, np.newaxis]
-    rounding = None if len(s) == 1 else ROUNDING
-    return first_highest((one.values + one.rates * places for one in elements), rounding)
+    heights = (one.values + one.rates * places for one in elements)
+    return first_highest(heights) if len(s) == 1 else first_highest(heights, ROUNDING)
 
 
 def _overtaking_places(elements: Sequence[Curve], widths: Floats) -> Floats:

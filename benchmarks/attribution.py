@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import tensorflow as tf
 from tabulate import tabulate
 
@@ -40,6 +39,7 @@ from benchmarks.timing import (
     resident_memory,
     timed,
 )
+from benchmarks.trained_networks import images_of
 from experiments.tables import write_json
 from insens_tf.two_conv import two_conv
 
@@ -57,19 +57,24 @@ SHAPES = {"MNIST": (28, 28, 1), "CIFAR-10": (32, 32, 3)}
 COUNTS = (8, 100)
 BEFORE_GROWTH = 40
 
-
-def _network(name: str, count: int) -> tuple[Any, Any]:
-    """Return a model and some inputs: of a name in `SHAPES`, or of two files after one another."""
-    if name in SHAPES:
-        return two_conv(SHAPES[name], 10, seed=0), images(SHAPES[name], count)
-    model, data = name.split(os.pathsep)
-    with np.load(data, allow_pickle=False) as file:
-        x = (file["x_test"][:count] / np.float32(255)).astype(np.float32)
-    return tf.keras.models.load_model(model, safe_mode=True), x
+Case = str | Sequence[str]
+"""A name in `SHAPES`, or the files of a network and of its data set."""
 
 
-def _compared(name: str, method: str, count: int, rounds: int) -> dict[str, Any]:
-    model, x = _network(name, count)
+def _network(case: Case, count: int) -> tuple[Any, Any]:
+    """Return a model and some inputs."""
+    if isinstance(case, str):
+        return two_conv(SHAPES[case], 10, seed=0), images(SHAPES[case], count)
+    model, data = case
+    return tf.keras.models.load_model(model, safe_mode=True), images_of(data, count=count)
+
+
+def _title(case: Case) -> str:
+    return case if isinstance(case, str) else f"{Path(case[1]).stem}, trained"
+
+
+def _compared(case: Case, method: str, count: int, rounds: int) -> dict[str, Any]:
+    model, x = _network(case, count)
     native, own = (
         timed(source, _analyzed(method, model, x, source)) for source in ("native", "innvestigate")
     )
@@ -77,11 +82,7 @@ def _compared(name: str, method: str, count: int, rounds: int) -> dict[str, Any]
         # Of what a map is like; here it is about what it costs.
         warnings.simplefilter("ignore", UserWarning)
         found = compared(native, own, rounds)
-    return {"data_set": _title(name), "method": method, "inputs": count, **found}
-
-
-def _title(name: str) -> str:
-    return name if name in SHAPES else f"{Path(name.split(os.pathsep)[1]).stem}, trained"
+    return {"data_set": _title(case), "method": method, "inputs": count, **found}
 
 
 def _analyzed(method: str, model: Any, x: Any, source: str) -> Run:
@@ -89,20 +90,20 @@ def _analyzed(method: str, model: Any, x: Any, source: str) -> Run:
     return lambda: analyzer.analyze(x, progress=False)
 
 
-def _memory(name: str, method: str, count: int, source: str) -> int:
+def _memory(case: Case, method: str, count: int, source: str) -> int:
     """Return the bytes that an analyzer takes at its peak, in this process."""
-    model, x = _network(name, count)
+    model, x = _network(case, count)
     model.predict(x[:1], verbose=0)
     return extra_memory(lambda: _analyzed(method, model, x, source)()) or 0
 
 
-def _elsewhere(*case: Any) -> int:
+def _elsewhere(*arguments: Any) -> int:
     """Return what `_memory` does in a process of its own."""
     program = (
         "import json, sys, warnings; warnings.simplefilter('ignore', UserWarning); "
         "from benchmarks.attribution import _memory; print(_memory(*json.loads(sys.argv[1])))"
     )
-    command = [sys.executable, "-c", program, json.dumps(case)]
+    command = [sys.executable, "-c", program, json.dumps(arguments)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -145,7 +146,7 @@ def main(
     out: Path | None,
 ) -> None:
     """Time native methods against iNNvestigate's, and print their ratios."""
-    names = [os.pathsep.join(files) for files in networks] or list(SHAPES)
+    cases: list[Case] = [*networks] or [*SHAPES]
     if growth is not None:
         for method in ("gradient", "deep_taylor"):
             more = _growth(method, growth) / 2**20
@@ -153,20 +154,20 @@ def main(
         return
     if memory:
         found = []
-        for name, method, count in product(names, METHODS, counts):
+        for case, method, count in product(cases, METHODS, counts):
             both = (
-                _elsewhere(name, method, count, source) / 2**20
+                _elsewhere(case, method, count, source) / 2**20
                 for source in ("native", "innvestigate")
             )
-            found.append((_title(name), method, count, *both))
+            found.append((_title(case), method, count, *both))
             click.echo(found[-1], err=True)
         columns = ("data", "method", "inputs", "native MiB", "iNNvestigate MiB")
         click.echo(tabulate(found, columns, floatfmt=".0f"))
         return
     rows = []
-    for name, method, count in product(names, METHODS, counts):
-        rows.append(_compared(name, method, count, rounds))
-        click.echo(f"{_title(name)}, {method}, {count}: {rows[-1]['ratio']:.2f}", err=True)
+    for case, method, count in product(cases, METHODS, counts):
+        rows.append(_compared(case, method, count, rounds))
+        click.echo(f"{_title(case)}, {method}, {count}: {rows[-1]['ratio']:.2f}", err=True)
     table = [
         (
             row["data_set"],

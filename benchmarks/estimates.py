@@ -26,8 +26,9 @@ import tensorflow as tf
 import insens_tf
 from benchmarks import yardsticks
 from benchmarks.architectures import NETWORKS, application, images
-from benchmarks.report import printed, write
+from benchmarks.report import publish
 from benchmarks.timing import environment, extra_memory
+from benchmarks.trained_networks import images_of
 from insens_tf.estimate import MOST_PASSES
 
 SAMPLED_NEURONS = 256
@@ -208,23 +209,17 @@ def main() -> None:
         network = insens_tf.SwitchedNetwork(model, prove=False)
     else:
         model = tf.keras.models.load_model(arguments.model, safe_mode=True)
-        with np.load(arguments.data, allow_pickle=False) as file:
-            train, x = (
-                (file[part][:2000] / np.float32(255)).astype(np.float32)
-                for part in ("x_train", "x_test")
-            )
-        x = x[: arguments.inputs]
+        train = images_of(arguments.data, "x_train", 2000)
+        x = images_of(arguments.data, count=arguments.inputs)
         name = f"{arguments.model.stem}, trained"
         network = insens_tf.SwitchedNetwork(model, prove=False)
         frequency = network.activation_frequency(train, progress=False)
     rows = measured(network, x, frequency, name, arguments)
     record = {**environment(), "rounds": max(1, arguments.rounds), "estimates": rows}
-    if arguments.out is not None:
-        if arguments.out.exists():
-            known = json.loads(arguments.out.read_text("utf-8"))["estimates"]
-            record["estimates"] = joined(known, rows)
-        write(record, arguments.out)
-    print(printed(record))
+    if arguments.out is not None and arguments.out.exists():
+        known = json.loads(arguments.out.read_text("utf-8"))["estimates"]
+        record["estimates"] = joined(known, rows)
+    publish(record, arguments.out)
 
 
 if __name__ == "__main__":

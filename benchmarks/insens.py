@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from tqdm import tqdm
 
 import insens_tf
 from benchmarks import yardsticks
-from benchmarks.report import printed, write
-from benchmarks.timing import Work, compared, environment, timed, together
+from benchmarks.report import publish
+from benchmarks.timing import Work, compared, timed, together
+from benchmarks.trained_networks import images_of, measured_on
 from insens_tf import demo
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.method_table import COMPARED_METHODS
@@ -263,23 +263,10 @@ def main() -> None:
         model = demo.train(digits.x_train, digits.y_train)
     else:
         model = tf.keras.models.load_model(arguments.model, safe_mode=True)
-        with np.load(arguments.data, allow_pickle=False) as file:
-            x_train, x_test = (
-                (file[name] / np.float32(255)).astype(np.float32) for name in ("x_train", "x_test")
-            )
+        x_train, x_test = (images_of(arguments.data, part) for part in ("x_train", "x_test"))
     x = x_test[: arguments.inputs]
-    data = "the digits in the package" if arguments.data is None else Path(arguments.data).stem
-    record = {
-        "network": f"2CONV trained on {data}",
-        "input_shape": list(x.shape[1:]),
-        "inputs": len(x),
-        "rounds": arguments.rounds,
-        **environment(),
-        **benchmark(model, x, x_train, arguments.rounds),
-    }
-    if arguments.out:
-        write(record, arguments.out)
-    print(printed(record))
+    record = measured_on(arguments.data, x, arguments.rounds)
+    publish(record | benchmark(model, x, x_train, arguments.rounds), arguments.out)
 
 
 if __name__ == "__main__":

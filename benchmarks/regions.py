@@ -9,7 +9,6 @@ and of the first images.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ import tensorflow as tf
 
 import insens_tf
 from benchmarks import yardsticks
-from benchmarks.report import printed, write
-from benchmarks.timing import Work, compared, environment, timed
+from benchmarks.report import publish
+from benchmarks.timing import Work, compared, timed
+from benchmarks.trained_networks import images_of, measured_on
 
 INPUTS = 8
 
@@ -79,19 +79,9 @@ def main() -> None:
     parser.add_argument("--out", help="a .json file to write")
     arguments = parser.parse_args()
     model = tf.keras.models.load_model(arguments.model, safe_mode=True)
-    with np.load(arguments.data, allow_pickle=False) as file:
-        x = (file["x_test"][:INPUTS] / np.float32(255)).astype(np.float32)
-    record = {
-        "network": f"2CONV trained on {Path(arguments.data).stem}",
-        "input_shape": list(x.shape[1:]),
-        "inputs": len(x),
-        "rounds": arguments.rounds,
-        **environment(),
-        **benchmark(model, x, arguments.rounds),
-    }
-    if arguments.out:
-        write(record, arguments.out)
-    print(printed(record))
+    x = images_of(arguments.data, count=INPUTS)
+    record = measured_on(arguments.data, x, arguments.rounds)
+    publish(record | benchmark(model, x, arguments.rounds), arguments.out)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,13 @@ def write(record: dict[str, Any], path: str | os.PathLike[str]) -> None:
         partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
+def publish(record: dict[str, Any], path: str | os.PathLike[str] | None) -> None:
+    """Write a benchmark's results, if it is said where, and print them."""
+    if path is not None:
+        write(record, path)
+    print(printed(record))
+
+
 def _text(record: dict[str, Any], *, title: str, table_format: str) -> str:
     blocks = [_what_and_with_what(record)]
     for section, (heading, rows) in SECTIONS.items():

@@ -116,13 +116,7 @@ def _of_line_from_black(
     neuron = int(line.activity(1.0, network.output).argmax())
     exact = line.integrated_gradients(neurons=neuron, progress=False)[0]
     for steps in STEPS:
-        analyzer = insens_tf.create_analyzer(
-            "integrated_gradients",
-            network.model,
-            source="native",
-            steps=steps,
-            neuron_selection_mode="index",
-        )
+        analyzer = _of_steps(network.model, steps)
         with warnings.catch_warnings():
             # That steps leave a gap is what is measured.
             warnings.simplefilter("ignore", UserWarning)
@@ -131,6 +125,18 @@ def _of_line_from_black(
             f"error of {steps} steps",
             float(np.linalg.norm(found - exact) / np.linalg.norm(exact)),
         )
+
+
+@lru_cache(maxsize=len(STEPS))
+def _of_steps(model: Any, steps: int) -> Any:
+    """Return what integrates gradients by steps, compiled once for all images of a network."""
+    return insens_tf.create_analyzer(
+        "integrated_gradients",
+        model,
+        source="native",
+        steps=steps,
+        neuron_selection_mode="index",
+    )
 
 
 @lru_cache(maxsize=1)

@@ -35,7 +35,7 @@ from tests.analyzer_cases import (
     unfitted,
 )
 from tests.architectures import build, images
-from tests.conftest import CaseOf
+from tests.conftest import CaseOf, slow
 from tests.oracle import Oracle, assert_agrees
 
 # What is traced of a network is traced once.
@@ -101,9 +101,9 @@ def test_the_networks_are_of_the_kind_they_are_said_to_be(network: str) -> None:
         ("graph with a sum", "switched.contribution"),
         ("ReLU as a layer", "switched.weights"),
         ("ReLU as a layer", "switched.centre"),
-        pytest.param("graph with a sum", "switched.weights", marks=pytest.mark.slow),
-        pytest.param("graph with a sum", "switched.centre", marks=pytest.mark.slow),
-        pytest.param("ReLU as a layer", "switched.contribution", marks=pytest.mark.slow),
+        slow("graph with a sum", "switched.weights"),
+        slow("graph with a sum", "switched.centre"),
+        slow("ReLU as a layer", "switched.contribution"),
     ],
 )
 def test_projections_agree_with_the_oracle(architecture: str, name: str, case: CaseOf) -> None:

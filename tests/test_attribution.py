@@ -34,7 +34,7 @@ from tests.baselines_cases import (
     SELECTIONS,
     images,
 )
-from tests.conftest import needs_innvestigate, some_fast
+from tests.conftest import needs_innvestigate, slow, some_fast
 from tests.innvestigate_maps import FILE, REFUSED
 from tests.oracle import Oracle
 
@@ -458,7 +458,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert "native" in repr(loaded)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2, slow(30)])
 def test_analyzers_that_are_dropped_leave_nothing(count: int) -> None:
     model = build("dense")
     x = images("dense", model)

@@ -16,6 +16,7 @@ from tensorflow import keras
 
 from insens_tf.baselines import create_baseline
 from tests.baselines_cases import ARGUMENTS, build, images
+from tests.conftest import slow
 
 
 def bases_of_keras_classes() -> dict[type, tuple[type, ...]]:
@@ -165,7 +166,7 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
-@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [5, slow(50)])
 def test_many_created_and_dropped_leave_nothing(rounds: int) -> None:
     # 4 MB of weights: of fifty, copies that stayed would show.
     model = keras.Sequential(

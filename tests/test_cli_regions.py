@@ -16,6 +16,7 @@ from tensorflow import keras
 
 from insens_tf import SwitchedNetwork, create_analyzer
 from insens_tf.cli import region_pictures
+from tests.conftest import slow
 from tests.small_images import SIDE, small_convolutional
 
 pytestmark = pytest.mark.xdist_group("regions on the command line")  # one network for all
@@ -128,7 +129,7 @@ def test_ties_are_counted_where_the_radius_is_0(given: Given) -> None:
 # --- paths --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("start", ["black", pytest.param("images.npz:1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("start", ["black", slow("images.npz:1")])
 def test_a_path_is_that_of_the_library(
     call: Any, given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 import insens_tf
 from insens_tf.row_norms import WAYS
 from tests.architectures import build, ways_of
-from tests.conftest import Case, CaseOf, every_seed, varied_architectures
+from tests.conftest import Case, CaseOf, every_seed, slow, varied_architectures
 from tests.oracle import Oracle, assert_agrees
 
 
@@ -129,10 +129,7 @@ def test_one_inactive_neuron_is_its_distance_to_the_root(case: CaseOf) -> None:
 
 @pytest.mark.parametrize(
     "way",
-    [
-        way if way in ("crops", "probes") else pytest.param(way, marks=pytest.mark.slow)
-        for way in WAYS
-    ],
+    [way if way in ("crops", "probes") else slow(way) for way in WAYS],
 )
 @pytest.mark.parametrize(
     "name", ["pools overlapping", "pools padded, odd sizes", "pool of the image itself"]

@@ -14,6 +14,7 @@ from tensorflow import keras
 import insens_tf
 from insens_tf import SwitchedNetwork, UnreadableModelError
 from tests.architectures import KERAS_2, images, randomise
+from tests.conftest import slow
 from tests.oracle import Oracle, assert_agrees
 
 layers = keras.layers
@@ -169,7 +170,7 @@ def with_constant(function: Callable[[Any, Any], Any], constant: Any) -> keras.M
 
 
 @pytest.mark.parametrize("name", CONSTANTS)
-@pytest.mark.parametrize("shape", [pytest.param((), marks=pytest.mark.slow), (3,)])
+@pytest.mark.parametrize("shape", [slow(()), (3,)])
 def test_constants_that_are_variables(name: str, shape: tuple[int, ...]) -> None:
     """Keras 2 copies some of them itself: what the model computes with is right."""
     make = tf.Variable if KERAS_2 else keras.Variable

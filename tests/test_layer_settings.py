@@ -16,6 +16,7 @@ from insens_tf import UnreadableModelError
 from insens_tf.reading.layer_rules import RULES
 from insens_tf.reading.layer_settings import USED, has_no_effect
 from tests.architectures import KERAS_2, randomise
+from tests.conftest import slow
 from tests.oracle import assert_agrees
 
 KINDS = [kind for kind in sorted(RULES) if hasattr(keras.layers, kind)]
@@ -220,7 +221,7 @@ FAST = (
 
 @pytest.mark.parametrize(
     "kind",
-    [kind if kind in FAST else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
+    [kind if kind in FAST else slow(kind) for kind in KINDS],
 )
 def test_each_argument_is_accounted_for(kind: str) -> None:
     shown: dict[str, bool] = {}

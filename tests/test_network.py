@@ -15,7 +15,7 @@ from tensorflow import keras
 import insens_tf
 from insens_tf.graph import Graph
 from tests.architectures import NAMES, VARIED, build, images, randomise
-from tests.conftest import CaseOf, every_architecture, needs_eager_mode_off
+from tests.conftest import CaseOf, every_architecture, needs_eager_mode_off, slow
 from tests.oracle import Oracle, assert_agrees
 
 
@@ -182,7 +182,7 @@ def snapshot(model: keras.Model, x: np.ndarray) -> dict[str, Any]:
         "2CONV",
         "reshape and dropout",
         NAMES[-1],
-        *(pytest.param(one, marks=pytest.mark.slow) for one in ("ReLU as a layer", *NAMES[-3:-1])),
+        *(slow(one) for one in ("ReLU as a layer", *NAMES[-3:-1])),
     ],
 )
 def test_the_model_is_not_changed(name: str) -> None:

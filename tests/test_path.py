@@ -16,7 +16,7 @@ from tensorflow import keras
 from insens_tf import SwitchedNetwork
 from insens_tf.regions import Path
 from tests.architectures import NAMES, VARIED, build, images, randomise
-from tests.conftest import CaseOf, some_fast
+from tests.conftest import CaseOf, slow, some_fast
 from tests.oracle import Oracle
 
 MOST = 12
@@ -95,9 +95,7 @@ def integral(oracle: Oracle, path: Path, layer: int, neuron: int) -> np.ndarray:
     return total.reshape(path.start.shape) * (path.end - path.start)
 
 
-@pytest.mark.parametrize(
-    "name", ["conv strided same, asymmetric padding", pytest.param("2CONV", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["conv strided same, asymmetric padding", slow("2CONV")])
 def test_integrals_are_those_of_one_backward_pass_a_part(name: str, case: CaseOf) -> None:
     """The plain way: switched weights in the middle of each part, times its width."""
     _, network, x, _ = case(name, 0)

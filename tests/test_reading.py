@@ -13,7 +13,7 @@ from tensorflow import keras
 import insens_tf
 from insens_tf.row_norms import WAYS
 from tests.architectures import build, images, randomise, ways_of
-from tests.conftest import CaseOf
+from tests.conftest import CaseOf, slow
 from tests.oracle import SMOOTH, Oracle, Reference, assert_agrees
 
 SELECTIONS = ("one axis", "global maxima", "graph with maxima and minima")
@@ -75,7 +75,7 @@ def assert_projections(
 
 def some_fast(names: Iterable[str], *fast: str) -> list[Any]:
     """All names as parameters, slow but for those that are given."""
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    return [name if name in fast else slow(name) for name in names]
 
 
 # --- selections ----------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def pooled_over_three_axes(integers: bool) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("integers", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("integers", [slow(False), True])
 def test_pooling_over_three_axes(integers: bool) -> None:
     """With whole numbers there are ties, and the first of them wins."""
     model = pooled_over_three_axes(integers)
@@ -322,9 +322,7 @@ def test_interpolation(kind: str, layer: dict[str, Any]) -> None:
     assert_agrees(network.activity(x, network.output), model(x.astype("float32")), 1e-5)
 
 
-@pytest.mark.parametrize(
-    "length", [1, 3, 8, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 5))]
-)
+@pytest.mark.parametrize("length", [1, 3, 8, *(slow(n) for n in (2, 5))])
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_interpolation_of_any_size_is_tensorflows(interpolation: str, length: int) -> None:
     x = np.random.default_rng(length).normal(size=(1, length, 1, 1)).astype(np.float32)

@@ -47,6 +47,11 @@ def halved(values: Iterable[Any]) -> list[Any]:
     return list(values)[int(KERAS_2) :: 2]
 
 
+def slow_but(values: Iterable[Any], *fast: Any) -> list[Any]:
+    """All values of a test's one parameter, slow but for those that are given."""
+    return [value if value in fast else slow(value) for value in values]
+
+
 def some_fast(values: Iterable[Any], fast: Collection[Any]) -> list[Any]:
     """Parameters of a test: what is fast, and half of the others, which are slow.
 
@@ -62,24 +67,20 @@ def some_fast(values: Iterable[Any], fast: Collection[Any]) -> list[Any]:
     ]
 
 
-FAST = {*VARIED, *halved(name for name in NAMES if name not in VARIED)}
-"""Architectures of the fast suite: in either Keras what is varied, and a half of the others."""
-
-every_architecture = pytest.mark.parametrize(
-    "name", [name if name in FAST else slow(name) for name in NAMES]
-)
+every_architecture = pytest.mark.parametrize("name", slow_but(NAMES, *VARIED))
+"""All of them, the varied ones in the fast suite."""
 
 varied_architectures = pytest.mark.parametrize("name", some_fast(NAMES, VARIED))
 """Many of them, a few in the fast suite: for what follows from what each is tested for."""
 
 every_seed = pytest.mark.parametrize(
     ("name", "seed"),
-    [(name, 0) if name in FAST else slow(name, 0) for name in NAMES]
-    + [(name, 1) for name in VARIED]
-    # What other weights bring to light is the same in either Keras, so that each tries its own.
-    + [slow(name, 1 if KERAS_2 and name not in VARIED else 2) for name in NAMES],
+    [(name, 0) if name in VARIED else slow(name, 0) for name in NAMES]
+    + [slow(name, 1) for name in VARIED]
+    # What other weights bring to light is the same in either Keras, so that each tries its half.
+    + [slow(name, 2) for name in halved(NAMES)],
 )
-"""All architectures with the weights of two or three seeds, most with one in the fast suite."""
+"""All architectures with the weights of one to three seeds, the varied ones' first fast."""
 
 with_keras_3 = pytest.mark.skipif(KERAS_2, reason="the same in either Keras; Keras 3 tries it")
 with_keras_2 = pytest.mark.skipif(not KERAS_2, reason="the same in either Keras; Keras 2 tries it")

@@ -26,6 +26,7 @@ from insens_tf.innvestigate_contract import analyzers as registry
 from tests import innvestigate_networks as networks
 from tests.analyzer_cases import (
     OURS,
+    VARIED,
     counts,
     dry_run,
     each_network,
@@ -35,7 +36,7 @@ from tests.analyzer_cases import (
     unfitted,
 )
 from tests.architectures import build, images
-from tests.conftest import CaseOf, slow
+from tests.conftest import CaseOf, slow, slow_but
 from tests.oracle import Oracle, assert_agrees
 
 # What is traced of a network is traced once.
@@ -53,7 +54,7 @@ PROJECTIONS = {
 
 
 @unfitted
-@pytest.mark.parametrize(("network", "name"), pairs(*OURS))
+@pytest.mark.parametrize(("network", "name"), pairs(*OURS, varied=VARIED[-2:]))
 def test_passes_the_dry_run_checks(network: str, name: str) -> None:
     analyzer, maps = dry_run(network, name)
     x = networks.inputs(network, len(maps))
@@ -99,8 +100,8 @@ def test_the_networks_are_of_the_kind_they_are_said_to_be(network: str) -> None:
     ("architecture", "name"),
     [
         ("graph with a sum", "switched.contribution"),
-        ("ReLU as a layer", "switched.weights"),
-        ("ReLU as a layer", "switched.centre"),
+        slow("ReLU as a layer", "switched.weights"),
+        slow("ReLU as a layer", "switched.centre"),
         slow("graph with a sum", "switched.weights"),
         slow("graph with a sum", "switched.centre"),
         slow("ReLU as a layer", "switched.contribution"),
@@ -163,6 +164,7 @@ def test_insens_agrees_with_the_oracle(architecture: str, case: CaseOf) -> None:
         )
 
 
+@pytest.mark.slow
 def test_several_layers_in_one_pass_give_a_map_each(case: CaseOf) -> None:
     this = case("2CONV", 0)
     together = create_analyzer(
@@ -404,7 +406,7 @@ def assert_equal_maps(actual: Any, expected: Any) -> None:
         np.testing.assert_array_equal(actual[key], expected[key])
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", slow_but(SETTINGS, "one layer", "hidden neurons"))
 def test_all_settings_travel_with_save(name: str, tmp_path: Path) -> None:
     analyzer, x = settled(name), small_inputs(3)
     class_name, state = analyzer.save()

@@ -29,7 +29,6 @@ from tests.baselines_cases import (
     ARGUMENTS,
     DETERMINISTIC,
     FAST,
-    MODELS,
     ONE_OF_EACH_KIND,
     SELECTIONS,
     images,
@@ -79,9 +78,9 @@ def is_fast(name: str, method: str) -> bool:
 
     With Keras 2 iNNvestigate's own are, too.
     """
-    if name == "two_conv" or KERAS_2:
-        return name == "two_conv"
-    return method in (ONE_OF_EACH_KIND if name in MODELS else ("gradient", "lrp.alpha_2_beta_1"))
+    if name == "two_conv":
+        return method in ONE_OF_EACH_KIND or method.startswith("lrp.alpha")
+    return not KERAS_2 and method == "lrp.alpha_2_beta_1"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +229,7 @@ ORACLES: dict[str, tuple[dict[str, Any], Callable[..., np.ndarray]]] = {
 }
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, slow(1), slow(2)])
 @pytest.mark.parametrize("method", ORACLES)
 def test_rules_are_those_of_explicit_matrices(method: str, seed: int) -> None:
     arguments, back = ORACLES[method]
@@ -341,6 +340,7 @@ def test_integrated_gradients_are_a_mean_of_gradients(name: str, postprocess: st
     assert_equal_maps(integrated.analyze(x, [2, 0, 3]), mean * (x - 0.25))
 
 
+@pytest.mark.slow
 def test_exact_integrated_gradients_are_those_of_the_path(tmp_path: Path) -> None:
     """They add up to the change to the last digit, and steps come nearer the more there are."""
     model = build("two_conv")
@@ -458,7 +458,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert "native" in repr(loaded)
 
 
-@pytest.mark.parametrize("count", [2, slow(30)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 30])
 def test_analyzers_that_are_dropped_leave_nothing(count: int) -> None:
     model = build("dense")
     x = images("dense", model)

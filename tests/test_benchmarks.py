@@ -400,6 +400,7 @@ def test_growth_runs_the_table_that_is_asked_for(
     assert "size" not in printed
 
 
+@pytest.mark.slow
 def test_regions_are_held_against_the_unit_and_margins_against_insens(model: keras.Model) -> None:
     tables = regions.benchmark(model, images(SHAPE, 2), rounds=1)
 

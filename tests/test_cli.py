@@ -291,6 +291,7 @@ def test_analyze_draws_insens_as_the_oracle_has_it(
     assert record["layers"] == ["conv", "dense"]
 
 
+@pytest.mark.slow
 def test_compare_draws_the_maps_of_the_analyzers(
     call: Any, trained: Trained, tmp_path: Path
 ) -> None:
@@ -1011,8 +1012,23 @@ SMOOTH = ("--smooth-activations", "ratio")
     [
         ("layers",),
         ("project", "{arrays}", "--layer", "curved", "--neuron", "0"),
-        ("compare", "{arrays}", "--methods", "insens,switched.weights", "--out", "{out}"),
-        ("sanity", "{arrays}", "--methods", "insens", "--check", "independent", "--out", "{out}"),
+        pytest.param(
+            ("compare", "{arrays}", "--methods", "insens,switched.weights", "--out", "{out}"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            (
+                "sanity",
+                "{arrays}",
+                "--methods",
+                "insens",
+                "--check",
+                "independent",
+                "--out",
+                "{out}",
+            ),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_command_reads_smooth_activations_when_asked(
@@ -1087,6 +1103,7 @@ def test_projections_of_all_neurons_are_kept_without_pictures_where_there_are_to
     assert sorted(os.listdir(tmp_path)) == ["all", "one"]
 
 
+@pytest.mark.slow
 def test_a_table_of_projections_in_parts_is_that_of_the_whole(trained: Trained) -> None:
     model = keras.models.load_model(trained.model)
     pixels = np.random.default_rng(0).uniform(size=(40, SIDE, SIDE)).astype(np.float32)

@@ -12,6 +12,7 @@ from tensorflow import keras
 
 from insens_tf.cli import command_line
 from insens_tf.network import SwitchedNetwork
+from tests.conftest import slow, slow_but
 
 COMMANDS = {
     "project": ["--layer", "hidden", "--neuron", "0"],
@@ -37,8 +38,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / "model.keras"), str(folder / "images.npy")]
 
 
-@pytest.mark.parametrize(("option", "mebibytes"), [([], 512), (["--memory-budget", "64"], 64)])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("option", "mebibytes"), [slow([], 512), (["--memory-budget", "64"], 64)])
+@pytest.mark.parametrize("command", slow_but(COMMANDS, "project", "analyze"))
 def test_the_network_has_the_budget(
     command: str,
     option: list[str],

@@ -16,7 +16,7 @@ from tensorflow import keras
 
 from insens_tf import SwitchedNetwork, create_analyzer
 from insens_tf.cli import region_pictures
-from tests.conftest import slow
+from tests.conftest import halved, slow
 from tests.small_images import SIDE, small_convolutional
 
 pytestmark = pytest.mark.xdist_group("regions on the command line")  # one network for all
@@ -69,7 +69,7 @@ def is_picture(path: Path) -> bool:
 # --- margins ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("norm", halved(["l2", "linf"]))
 @pytest.mark.slow
 def test_margins_are_those_of_the_library(
     call: Any, given: Given, tmp_path: Path, norm: str
@@ -118,6 +118,7 @@ def test_margins_are_those_of_the_library(
         assert f"{boundary.distance:.4g}" in done.out
 
 
+@pytest.mark.slow
 def test_ties_are_counted_where_the_radius_is_0(given: Given) -> None:
     region = given.network.region(given.x[1])
     every = region.nearest(10_000)

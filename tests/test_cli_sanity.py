@@ -84,6 +84,7 @@ def assert_written(out: Path, expected: dict[str, list[RandomisationCheck]]) -> 
     assert np.asarray(Image.open(out / "correlations.png")).std() > 0
 
 
+@pytest.mark.slow
 def test_it_writes_what_the_library_gives(
     given: Given, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ def test_innvestigates_methods(given: Given, call: Any, tmp_path: Path) -> None:
     assert_written(out, {"smoothgrad": [check]})
 
 
+@pytest.mark.slow
 def test_innvestigates_methods_are_checked_on_every_python(
     given: Given, call: Any, tmp_path: Path
 ) -> None:

@@ -123,6 +123,7 @@ def _signals_as_before() -> Iterator[None]:
     signal.signal(signal.SIGTERM, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_small_network", "_signals_as_before")
 def test_the_demonstration_reports_and_draws(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

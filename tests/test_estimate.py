@@ -14,7 +14,7 @@ from insens_tf.estimate import InsensEstimate
 from insens_tf.estimate_rounds import GROUPS
 from insens_tf.norm_estimator import map_and_error_numbers
 from tests.architectures import build, images
-from tests.conftest import Case, CaseOf, needs_eager_mode_off
+from tests.conftest import Case, CaseOf, needs_eager_mode_off, slow, slow_but
 from tests.oracle import Reference, assert_agrees
 
 SEVERAL = ("dense", "conv 1x1 and a colour image", "2CONV", "graph with a sum")
@@ -79,7 +79,7 @@ def errors_over_seeds(this: Case, probes: int, seeds: range) -> list[tuple[np.nd
 # --- against the exact maps ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", slow_but(KINDS, "2CONV", "pools padded, odd sizes", "leaky"))
 def test_of_a_network(name: str, case: CaseOf) -> None:
     """It is what NumPy makes of the same probes, and within six of its errors of the exact map.
 
@@ -259,7 +259,7 @@ def test_with_eager_mode_off(case: CaseOf) -> None:
 # --- seeds, batches, budgets ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["2CONV", "graph with a shared layer and a model inside"])
+@pytest.mark.parametrize("name", ["2CONV", slow("graph with a shared layer and a model inside")])
 def test_same_seed_same_estimate(name: str, case: CaseOf) -> None:
     """In any batch, with other layers or none, and in chunks of any size."""
     this = case(name, 0)

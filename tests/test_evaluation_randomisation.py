@@ -23,6 +23,7 @@ from insens_tf.evaluation import (
     plot_checks,
     randomisation_check,
 )
+from tests.conftest import slow_but
 from tests.oracle import Oracle, Reference
 
 layers = keras.layers
@@ -316,7 +317,7 @@ def assert_correlated(
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", slow_but(SEEDS, SEEDS[0]))
 def test_insens_is_the_oracles_with_the_frequencies_of_each_network(check: str, seed: int) -> None:
     model = two_layers()
     x, x_train = inputs_of(model), inputs_of(model, number=9, seed=2)

@@ -24,6 +24,7 @@ from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.evaluation import CORRELATIONS
 from tests.architectures import KERAS_2
 from tests.commands_here import run_here
+from tests.conftest import with_keras_2
 
 TINY = Settings(
     input_shape=(8, 8, 1), classes=3, filters=(3, 4), kernel_size=3, units=12, train_images=20
@@ -58,6 +59,7 @@ def gradient_of_logit(model: Any, x: NDArray[Any], classes: NDArray[Any]) -> NDA
     return tape.gradient(chosen, inputs).numpy()
 
 
+@with_keras_2
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [5 if KERAS_2 else 0])
 def test_correlations_of_a_triple(

@@ -240,6 +240,7 @@ def test_figure_2_counts_neurons_in_black_fields(tmp_path: Path) -> None:
             np.testing.assert_allclose(products + numbers[f"{name}_bias"], shown, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_figure_2_crosses_out_what_is_inactive(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     numbers: dict[str, Any] = {"images": generator.random((4, 28, 28, 1))}
@@ -288,6 +289,7 @@ def test_share_of_sign_is_of_the_magnitude_in_the_region() -> None:
     np.testing.assert_allclose(share_of_sign(maps, region, -1), [0.75, np.nan])
 
 
+@pytest.mark.slow
 def test_figure_4_measures_each_place_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

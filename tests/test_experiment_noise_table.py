@@ -260,6 +260,7 @@ def test_a_panel_a_form(forms: int, tmp_path: Path) -> None:
 # What the paper leaves open
 
 
+@pytest.mark.slow
 def test_other_settings_are_measured_like_the_first(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

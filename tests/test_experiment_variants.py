@@ -15,12 +15,12 @@ from experiments.maps_figure import divided_by_largest_magnitude
 from experiments.tables import write_csv
 from experiments.variants import MEASURES, VARIANTS, likeness, variants
 from insens_tf.two_conv import HIDDEN_LAYERS
-from tests.conftest import CaseOf
+from tests.conftest import CaseOf, slow
 from tests.oracle import assert_agrees
 
 
 @pytest.mark.xdist_group("2CONV")
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, slow(1), slow(2)])
 def test_variants_against_the_oracle(seed: int, case: CaseOf) -> None:
     this = case("2CONV", seed)
     random = np.random.default_rng(seed)
@@ -105,6 +105,7 @@ def test_maps_are_kept_by_their_largest_magnitude() -> None:
     np.testing.assert_array_equal(found[2], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("datasets", "networks"), [(("mnist",), 1), (("mnist", "cifar10"), 2)])
 def test_pictures_of_a_folder(datasets: tuple[str, ...], networks: int, tmp_path: Path) -> None:
     random = np.random.default_rng(0)

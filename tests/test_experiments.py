@@ -33,7 +33,7 @@ from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings
 from tests.commands_here import run_here
-from tests.conftest import with_keras_2, with_keras_3
+from tests.conftest import halved, with_keras_2, with_keras_3
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,14 +63,9 @@ SMALL = ("filters=[4,6]", "units=16", "epochs=1", "train_images=200", "learning_
 def experiments(slow: Collection[str] = ()) -> list[Any]:
     """Parameters of a test: each experiment's name, and what it is to have drawn."""
     return [
-        pytest.param(
-            name,
-            pictures,
-            marks=[
-                *([pytest.mark.slow] if name in slow else []),
-            ],
-        )
-        for name, pictures in (PICTURES).items()
+        pytest.param(name, PICTURES[name], marks=[pytest.mark.slow] if name in slow else [])
+        for name in PICTURES
+        if name not in slow or name in halved(PICTURES)
     ]
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import insens_tf
 from insens_tf.row_norms import WAYS
-from tests.architectures import build, ways_of
-from tests.conftest import Case, CaseOf, every_seed, slow, varied_architectures
+from tests.architectures import NAMES, VARIED, build, ways_of
+from tests.conftest import Case, CaseOf, every_seed, slow, slow_but, some_fast
 from tests.oracle import Oracle, assert_agrees
 
 
@@ -38,7 +38,9 @@ def test_agrees_with_the_oracle(name: str, seed: int, case: CaseOf) -> None:
     ("state", "sensitivity"),
     list(itertools.product(["inactive", "active", "all"], ["centre", "activity"])),
 )
-@pytest.mark.parametrize("name", ["2CONV", "leaky", "saturating", "graph with a sum"])
+@pytest.mark.parametrize(
+    "name", slow_but(("2CONV", "leaky", "saturating", "graph with a sum"), "leaky")
+)
 def test_states_and_readings(name: str, state: str, sensitivity: str, case: CaseOf) -> None:
     this = case(name, 0)
     frequencies = random_frequencies(this)
@@ -51,7 +53,7 @@ def test_states_and_readings(name: str, state: str, sensitivity: str, case: Case
 
 
 @pytest.mark.parametrize("sensitivity", ["centre", "activity"])
-@pytest.mark.parametrize("name", ["conv strided", "pools overlapping", "leaky"])
+@pytest.mark.parametrize("name", slow_but(["conv strided", "pools overlapping", "leaky"], "leaky"))
 def test_active_and_inactive_add_up_to_all(name: str, sensitivity: str, case: CaseOf) -> None:
     this = case(name, 1)
     for layer in this.network.layers:
@@ -62,7 +64,7 @@ def test_active_and_inactive_add_up_to_all(name: str, sensitivity: str, case: Ca
         assert_agrees(inactive + active, both)
 
 
-@varied_architectures
+@pytest.mark.parametrize("name", some_fast(NAMES, VARIED[::3]))
 def test_several_layers_are_each_alone(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     frequencies = random_frequencies(this)
@@ -86,7 +88,7 @@ def test_layers_in_any_order(case: CaseOf) -> None:
         assert_agrees(backwards[layer.name], reference.insens())
 
 
-@pytest.mark.parametrize("name", ["2CONV", "conv grouped", "dense over an image"])
+@pytest.mark.parametrize("name", [slow("2CONV"), slow("conv grouped"), "dense over an image"])
 def test_a_batch_is_its_inputs_one_by_one(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     for layer in this.network.layers:
@@ -132,7 +134,8 @@ def test_one_inactive_neuron_is_its_distance_to_the_root(case: CaseOf) -> None:
     [way if way in ("crops", "probes") else slow(way) for way in WAYS],
 )
 @pytest.mark.parametrize(
-    "name", ["pools overlapping", "pools padded, odd sizes", "pool of the image itself"]
+    "name",
+    [slow("pools overlapping"), "pools padded, odd sizes", slow("pool of the image itself")],
 )
 def test_ties_of_pooling(name: str, way: str) -> None:
     """Each way decides a tie as TensorFlow's gradient does."""

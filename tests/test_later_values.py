@@ -14,7 +14,7 @@ from tensorflow import keras
 import insens_tf
 from insens_tf import SwitchedNetwork, UnreadableModelError
 from tests.architectures import KERAS_2, images, randomise
-from tests.conftest import slow
+from tests.conftest import halved, slow, slow_but
 from tests.oracle import Oracle, assert_agrees
 
 layers = keras.layers
@@ -71,7 +71,12 @@ def statistics(seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("later", "invert"),
-    [("adapt", False), ("adapt", True), ("set_weights", False), ("load_weights", False)],
+    [
+        ("adapt", False),
+        slow("adapt", True),
+        slow("set_weights", False),
+        slow("load_weights", False),
+    ],
 )
 def test_a_normalisation(later: str, invert: bool, tmp_path: Path) -> None:
     normalisation = layers.Normalization(invert=invert)
@@ -122,6 +127,7 @@ def test_weights_that_are_not_finite_in_a_normalisation() -> None:
         network.insens(images(network.model, 2), 0)
 
 
+@pytest.mark.slow
 @needs_keras_3
 @pytest.mark.parametrize("name", ["conv", "dense"])
 def test_lora(name: str) -> None:
@@ -169,7 +175,7 @@ def with_constant(function: Callable[[Any, Any], Any], constant: Any) -> keras.M
     return keras.Model(x, layers.Dense(2)(layers.Flatten()(y)))
 
 
-@pytest.mark.parametrize("name", CONSTANTS)
+@pytest.mark.parametrize("name", slow_but(CONSTANTS, *halved(CONSTANTS)))
 @pytest.mark.parametrize("shape", [slow(()), (3,)])
 def test_constants_that_are_variables(name: str, shape: tuple[int, ...]) -> None:
     """Keras 2 copies some of them itself: what the model computes with is right."""

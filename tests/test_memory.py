@@ -19,7 +19,8 @@ from insens_tf.row_norms import WAYS, choose
 from insens_tf.row_norms.crops import Crops
 from insens_tf.row_norms.crops.tile_sizes import crop_sizes
 from insens_tf.two_conv import two_conv
-from tests.conftest import CaseOf, varied_architectures
+from tests.architectures import VARIED
+from tests.conftest import CaseOf, some_fast
 from tests.oracle import assert_agrees
 from tests.test_row_norms import squared_norms
 
@@ -33,7 +34,7 @@ def vgg() -> keras.Model:
     )
 
 
-@varied_architectures
+@pytest.mark.parametrize("name", some_fast(VARIED, VARIED[::4]))
 def test_crops_of_a_single_block_at_a_time(name: str, case: CaseOf) -> None:
     """Under a budget that is too small for anything they are cut down and across."""
     this = case(name, 0)

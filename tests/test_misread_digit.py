@@ -23,6 +23,7 @@ def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_numbers_and_picture(demonstrated: Path, tmp_path: Path) -> None:
     ended = CliRunner().invoke(
         misread_digit.main, ["--demo", str(demonstrated), "--out", str(tmp_path)]

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from tests.architectures import ARCHITECTURES, GRAPHS, build, images
-from tests.conftest import CaseOf, every_architecture, every_seed
+from tests.architectures import ARCHITECTURES, GRAPHS, VARIED, build, images
+from tests.conftest import CaseOf, every_architecture, every_seed, slow_but
 from tests.oracle import Oracle, padding_before
 
 MOST_NEURONS = 20
@@ -45,7 +45,7 @@ def activities(model: keras.Sequential, inputs: tf.Tensor) -> list[tf.Tensor]:
     return found if name != "linear" else [*found, values]
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", slow_but(ARCHITECTURES, *VARIED))
 def test_every_layer_agrees_with_tensorflow(name: str) -> None:
     model = build(name, seed=3)
     x = images(model, 1, seed=3)
@@ -68,7 +68,7 @@ def test_every_layer_agrees_with_tensorflow(name: str) -> None:
         np.testing.assert_allclose(reference.weights[0, neurons], gradients, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", slow_but(GRAPHS, *VARIED))
 def test_the_output_of_graphs_agrees_with_tensorflow(name: str) -> None:
     model = build(name, seed=3)
     x = images(model, 1, seed=3)

@@ -9,7 +9,8 @@ import pytest
 
 import insens_tf
 from insens_tf.row_norms import WAYS
-from tests.conftest import CaseOf, varied_architectures
+from tests.architectures import VARIED
+from tests.conftest import CaseOf, some_fast
 
 
 def test_of_one_input_and_all_layers(case: CaseOf) -> None:
@@ -56,7 +57,7 @@ def test_needed_neurons_are_those_of_the_data(state: str, case: CaseOf) -> None:
         assert planned.needed == pytest.approx(per_input.mean(), rel=1e-6)
 
 
-@varied_architectures
+@pytest.mark.parametrize("name", some_fast(VARIED, VARIED[::4]))
 def test_insens_takes_the_ways_that_are_planned(
     name: str, case: CaseOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

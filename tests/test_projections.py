@@ -10,8 +10,15 @@ import tensorflow as tf
 from tensorflow import keras
 
 import insens_tf
-from tests.architectures import build, images, randomise
-from tests.conftest import Case, CaseOf, every_architecture, every_seed, varied_architectures
+from tests.architectures import NAMES, VARIED, build, images, randomise
+from tests.conftest import (
+    Case,
+    CaseOf,
+    every_architecture,
+    every_seed,
+    slow_but,
+    some_fast,
+)
 from tests.oracle import Oracle, Reference, assert_agrees
 
 POOLS = (
@@ -88,7 +95,7 @@ def test_a_batch_is_its_inputs_one_by_one(name: str, case: CaseOf) -> None:
                 assert_agrees(getattr(alone, quantity)[0], getattr(together, quantity)[row], 1e-12)
 
 
-@varied_architectures
+@pytest.mark.parametrize("name", some_fast(NAMES, VARIED[::3]))
 def test_holds_for_other_inputs_of_the_same_region(name: str, case: CaseOf) -> None:
     this = case(name, 1)
     oracle = Oracle(this.model)
@@ -137,7 +144,7 @@ def with_ties(shape: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("name", slow_but(POOLS, *set(POOLS) & set(VARIED)))
 def test_ties_are_decided_as_in_tensorflow(name: str, seed: int) -> None:
     # Whole numbers: equal sums are equal to the last bit, whatever the order of adding up.
     model = build(name, seed, integers=True)
@@ -366,7 +373,9 @@ def test_results_do_not_depend_on_the_memory_budget(budget: int, case: CaseOf) -
 # --- dtypes --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["2CONV", "conv grouped", "leaky", "graph with a sum"])
+@pytest.mark.parametrize(
+    "name", slow_but(["2CONV", "conv grouped", "leaky", "graph with a sum"], "leaky")
+)
 def test_float32_agrees_with_the_float64_oracle(name: str) -> None:
     model = build(name, 0, dtype="float32")
     network = insens_tf.SwitchedNetwork(model)

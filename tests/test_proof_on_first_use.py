@@ -13,8 +13,8 @@ from tensorflow import keras
 import insens_tf
 from insens_tf import UnreadableModelError
 from insens_tf.first_use import FirstUse
-from tests.architectures import ARCHITECTURES, images, randomise
-from tests.conftest import CaseOf
+from tests.architectures import ARCHITECTURES, VARIED, images, randomise
+from tests.conftest import CaseOf, slow_but
 
 
 def small(last: str | None = "softmax", **arguments: Any) -> keras.Model:
@@ -90,7 +90,7 @@ def test_once_for_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(times) == 3
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", slow_but(ARCHITECTURES, *VARIED))
 def test_no_false_alarm(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     network = insens_tf.SwitchedNetwork(this.model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from tensorflow import keras
 import insens_tf
 from insens_tf.row_norms import WAYS
 from tests.architectures import build, images, randomise, ways_of
-from tests.conftest import CaseOf, slow
+from tests.conftest import CaseOf, halved, slow, slow_but
 from tests.oracle import SMOOTH, Oracle, Reference, assert_agrees
 
 SELECTIONS = ("one axis", "global maxima", "graph with maxima and minima")
@@ -73,15 +73,10 @@ def assert_projections(
         assert_agrees(network.insens(x, layer), reference.insens(), tolerance)
 
 
-def some_fast(names: Iterable[str], *fast: str) -> list[Any]:
-    """All names as parameters, slow but for those that are given."""
-    return [name if name in fast else slow(name) for name in names]
-
-
 # --- selections ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SELECTIONS)
+@pytest.mark.parametrize("name", slow_but(SELECTIONS, "global maxima"))
 def test_the_first_of_equals_wins_in_every_way(name: str) -> None:
     # Whole numbers: equal sums are equal to the last bit, whatever the order of adding up.
     model = build(name, 2, integers=True)
@@ -156,7 +151,8 @@ def pooled_over_three_axes(integers: bool) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("integers", [slow(False), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("integers", [False, True])
 def test_pooling_over_three_axes(integers: bool) -> None:
     """With whole numbers there are ties, and the first of them wins."""
     model = pooled_over_three_axes(integers)
@@ -248,14 +244,14 @@ def test_positions_that_are_gated_where_they_come_to(kind: str, arguments: dict[
     ("shape", "layer"),
     [
         ((6, 2), keras.layers.Conv1D(3, 2, activation="relu")),
-        ((3, 4, 3, 1), keras.layers.Conv3D(2, 2, activation="relu")),
-        ((6, 2), keras.layers.DepthwiseConv1D(2, activation="relu")),
+        slow((3, 4, 3, 1), keras.layers.Conv3D(2, 2, activation="relu")),
+        slow((6, 2), keras.layers.DepthwiseConv1D(2, activation="relu")),
         ((5, 4, 2), keras.layers.DepthwiseConv2D(2, activation="relu6")),
         ((6, 2), keras.layers.SeparableConv1D(3, 2, activation="relu", use_bias=False)),
-        ((5, 4, 2), keras.layers.SeparableConv2D(3, 2, activation="relu")),
-        ((4, 2), keras.layers.Conv1DTranspose(3, 2, activation="relu", use_bias=False)),
+        slow((5, 4, 2), keras.layers.SeparableConv2D(3, 2, activation="relu")),
+        slow((4, 2), keras.layers.Conv1DTranspose(3, 2, activation="relu", use_bias=False)),
         ((3, 4, 2), keras.layers.Conv2DTranspose(3, 2, activation="relu")),
-        ((2, 2, 2, 1), keras.layers.Conv3DTranspose(2, 2, activation="relu")),
+        slow((2, 2, 2, 1), keras.layers.Conv3DTranspose(2, 2, activation="relu")),
     ],
     ids=lambda value: type(value).__name__ if hasattr(value, "name") else None,
 )
@@ -306,8 +302,8 @@ def resized(layer: dict[str, Any], kind: str, dtype: str) -> keras.Model:
 @pytest.mark.parametrize(
     ("kind", "layer"),
     [
-        ("UpSampling2D", {"size": (2, 3), "interpolation": "bilinear"}),
-        ("Resizing", {"height": 2, "width": 7}),
+        slow("UpSampling2D", {"size": (2, 3), "interpolation": "bilinear"}),
+        slow("Resizing", {"height": 2, "width": 7}),
         ("Resizing", {"height": 5, "width": 2, "interpolation": "nearest"}),
     ],
 )
@@ -322,7 +318,7 @@ def test_interpolation(kind: str, layer: dict[str, Any]) -> None:
     assert_agrees(network.activity(x, network.output), model(x.astype("float32")), 1e-5)
 
 
-@pytest.mark.parametrize("length", [1, 3, 8, *(slow(n) for n in (2, 5))])
+@pytest.mark.parametrize("length", [3, *(slow(n) for n in (1, 2, 5, 8))])
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_interpolation_of_any_size_is_tensorflows(interpolation: str, length: int) -> None:
     x = np.random.default_rng(length).normal(size=(1, length, 1, 1)).astype(np.float32)
@@ -347,7 +343,7 @@ def test_a_difference_of_equals_is_exactly_zero(dtype: str) -> None:
     assert not network.project(x, network.output).weights.any()
 
 
-@pytest.mark.parametrize("axis", [-1, None])
+@pytest.mark.parametrize("axis", [-1, slow(None)])
 @pytest.mark.parametrize("invert", [False, True])
 def test_adapted_normalisation(axis: int | None, invert: bool) -> None:
     random = np.random.default_rng(0)
@@ -469,7 +465,7 @@ else:
     }
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", slow_but(FUNCTIONS, *halved(FUNCTIONS)))
 def test_functions_are_read_as_layers_are(name: str) -> None:
     model, by_layers = twins(*FUNCTIONS[name])
     x = images(model, 3)
@@ -478,13 +474,14 @@ def test_functions_are_read_as_layers_are(name: str) -> None:
     assert_agrees(network.activity(x, network.output), model(x))
 
 
-@pytest.mark.parametrize("name", some_fast(FUNCTIONS, "x + y", "channel by channel", "relu"))
+@pytest.mark.parametrize("name", slow_but(halved(FUNCTIONS), "relu"))
 def test_functions_go_the_ways_that_layers_do(name: str) -> None:
     model, by_layers = twins(*FUNCTIONS[name])
     x = images(model, 3)
     assert_in_every_way(insens_tf.SwitchedNetwork(model), x, Oracle(by_layers).references(x))
 
 
+@pytest.mark.slow
 def test_the_absolute_value_as_an_activation() -> None:
     absolute = keras.ops.absolute if hasattr(keras, "ops") else tf.abs
     model, by_layers = twins(
@@ -607,7 +604,7 @@ def smooth(activation: Any) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("name", some_fast(SMOOTH, "gelu", "tanh"))
+@pytest.mark.parametrize("name", slow_but(SMOOTH, "gelu"))
 def test_smooth_activations_as_gates(name: str) -> None:
     model = smooth(name)
     network = insens_tf.SwitchedNetwork(model, smooth_activations="ratio")
@@ -618,7 +615,7 @@ def test_smooth_activations_as_gates(name: str) -> None:
     assert_agrees(tf.nn.softmax(network.activity(x, network.output)), model(x))
 
 
-@pytest.mark.parametrize("name", some_fast(SMOOTH, "gelu", "tanh"))
+@pytest.mark.parametrize("name", slow_but(SMOOTH, "gelu"))
 def test_smooth_activations_at_exactly_zero(name: str) -> None:
     model = smooth(name)
     model.get_layer("bent").bias.assign(np.zeros(3))

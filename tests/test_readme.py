@@ -20,6 +20,7 @@ from PIL import Image
 import insens_tf
 from insens_tf import demo
 from tests import demonstration
+from tests.conftest import with_keras_2, with_keras_3
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,6 +74,7 @@ def test_the_code_runs_and_gives_the_shapes_that_it_says(
     assert imread(tmp_path / "maps.png").std() > 0
 
 
+@with_keras_3
 @pytest.mark.slow
 def test_the_code_of_the_page_of_regions_runs(
     demonstrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -92,10 +94,17 @@ def test_the_code_of_the_page_of_regions_runs(
     assert sum(names["path"].state_changes().values()) == len(names["path"].crossings)
 
 
+MARKS = {
+    "margins": [pytest.mark.slow, with_keras_2],
+    "compare": [pytest.mark.slow],
+    "sanity": [pytest.mark.slow],
+}
+
+
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(one, id=name, marks=[pytest.mark.slow] if name == "margins" else [])
+        pytest.param(one, id=name, marks=MARKS.get(name, []))
         for one in COMMANDS
         for name in [one.split()[1]]
     ],
@@ -171,6 +180,7 @@ def test_it_is_short() -> None:
     assert README.count("\n") <= 130
 
 
+@with_keras_2
 @pytest.mark.slow
 def test_processes_are_spawned_as_the_page_of_troubles_has_it(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "troubles.md").read_text(encoding="utf-8")

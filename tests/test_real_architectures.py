@@ -132,6 +132,7 @@ def test_a_backbone_with_a_head_of_its_own(
     assert_agrees(network.activity(x, f"{backbone.name}/Conv_1_bn"), inner, TOLERANCE)
 
 
+@pytest.mark.slow
 def test_a_part_of_a_backbone() -> None:
     with in_float64():
         backbone = application("ResNet50", 32)

@@ -20,7 +20,7 @@ from tests.oracle import Oracle, assert_agrees
 
 POOLED = (
     "pools padded, odd sizes",
-    "hard sigmoids",
+    pytest.param("hard sigmoids", marks=pytest.mark.slow),
     pytest.param("graph with maxima and minima", marks=pytest.mark.slow),
     pytest.param("pools overlapping", marks=pytest.mark.slow),
 )
@@ -107,6 +107,7 @@ def test_outputs_are_affine_on_a_polygon(case: CaseOf) -> None:
         assert_agrees(value + point[0] * rates[0] + point[1] * rates[1], expected, 1e-8)
 
 
+@pytest.mark.slow
 def test_lines_of_one_layer_are_counted() -> None:
     """Lines in a window: one region more than there are lines, and than they cross in it."""
     model = keras.Sequential(

@@ -19,6 +19,7 @@ from tensorflow import keras
 
 import insens_tf
 from insens_tf.execution import Compiled
+from tests.conftest import with_keras_3
 
 THREADS = 4
 
@@ -104,6 +105,7 @@ def test_threads_find_what_one_after_the_other_does(networks: int) -> None:
         assert_same(found, serial)
 
 
+@pytest.mark.slow
 def test_threads_read_one_model_into_networks_of_their_own() -> None:
     model, x = small_model(0), images(0)
     expected = everything(alone(0), x)
@@ -145,6 +147,7 @@ def digest() -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@with_keras_3
 @pytest.mark.slow
 def test_every_process_finds_the_same_bytes() -> None:
     root = Path(insens_tf.__file__).parents[1]

@@ -23,6 +23,7 @@ from experiments.train import main, shuffled, training_batches
 from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.interruption import interrupted_after_a_batch
 from tests.commands_here import run_here
+from tests.conftest import with_keras_3
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -322,6 +323,7 @@ def assert_the_same_twice(folder: Path, ended: dict[str, Ended]) -> None:
     assert "Epoch" not in again.output
 
 
+@with_keras_3
 @pytest.mark.slow
 def test_one_command_gives_the_same_numbers_in_every_process(tmp_path: Path) -> None:
     assert_the_same_twice(tmp_path, in_processes(the_same_twice(tmp_path)))

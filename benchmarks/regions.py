@@ -23,7 +23,7 @@ from benchmarks.trained_networks import images_of, measured_on
 INPUTS = 8
 
 
-def works(model: Any, x: np.ndarray) -> tuple[list[Work], Work, Work]:
+def works(model: Any, x: np.ndarray) -> tuple[list[Work], list[Work], Work]:
     """Return what is held against IG64, margins, and what they are held against.
 
     Parameters
@@ -47,11 +47,18 @@ def works(model: Any, x: np.ndarray) -> tuple[list[Work], Work, Work]:
         ),
         timed("both", exact),
     ]
-    margins = timed(
-        "margins of all hidden layers",
-        lambda: network.margins(x, names, progress=False),
-        inputs=len(x),
-    )
+    margins = [
+        timed(
+            "margins of all hidden layers",
+            lambda: network.margins(x, names, progress=False),
+            inputs=len(x),
+        ),
+        timed(
+            "margins of every boundary, windows too",
+            lambda: network.boundary_margins(x, progress=False),
+            inputs=len(x),
+        ),
+    ]
     insens = timed(
         "Insens of all hidden layers, all neurons",
         lambda: network.insens(x, names, state="all", progress=False),
@@ -65,8 +72,8 @@ def benchmark(model: Any, x: np.ndarray, rounds: int) -> dict[str, Any]:
     paths, margins, insens = works(model, x)
     unit = timed("IG64", yardsticks.integrated_gradients(model, x[1:2]))
     return {
-        "works": [compared(work, unit, rounds) for work in (*paths, margins)],
-        "other_yardsticks": [compared(margins, insens, rounds)],
+        "works": [compared(work, unit, rounds) for work in (*paths, *margins)],
+        "other_yardsticks": [compared(work, insens, rounds) for work in margins],
     }
 
 

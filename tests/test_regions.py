@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,13 @@ from tensorflow import keras
 
 from insens_tf import SwitchedNetwork
 from tests.architectures import NAMES, VARIED, build, images
-from tests.conftest import CaseOf, some_fast
+from tests.conftest import CaseOf, slow, some_fast
 from tests.oracle import Oracle, assert_agrees
 
 NORMS = {"l2": 2, "linf": np.inf, "l1": 1}
 DUALS = {"l2": 2, "linf": 1, "l1": np.inf}
+
+WITH_MAXIMA = ("one axis", "global maxima", "graph with maxima and minima", "hard sigmoids")
 
 FAST = ("dense", "pools padded, odd sizes")
 
@@ -98,6 +102,83 @@ def test_one_layer_is_as_in_a_list(case: CaseOf) -> None:
     together = network.margins(x, [layer.name for layer in network.layers])
     for layer in network.layers:
         np.testing.assert_allclose(network.margins(x, layer), together[layer.name], rtol=1e-10)
+
+
+def windows_of(pool: keras.layers.Layer, height: int, width: int) -> Iterator[list[int]]:
+    """Yield the flat positions that each window of a pooling layer sees, by TensorFlow's rule."""
+    (high, wide), (down, right) = pool.pool_size, pool.strides
+    starts = []
+    for length, size, stride in ((height, high, down), (width, wide, right)):
+        if pool.padding == "same":
+            count = -(-length // stride)
+            before = max(0, (count - 1) * stride + size - length) // 2
+        else:
+            count, before = (length - size) // stride + 1, 0
+        starts.append([number * stride - before for number in range(count)])
+    for top, left in itertools.product(*starts):
+        yield [
+            row * width + column
+            for row in range(max(0, top), min(height, top + high))
+            for column in range(max(0, left), min(width, left + wide))
+        ]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    "name", ["pools padded, odd sizes", slow("pools overlapping"), slow("2CONV")]
+)
+def test_margins_of_windows_are_those_of_explicit_matrices(
+    name: str, norm: str, case: CaseOf
+) -> None:
+    model, network, x, references = case(name, 0)
+    pools = [one for one in model.layers if isinstance(one, keras.layers.MaxPooling2D)]
+
+    found = network.boundary_margins(x, norm)
+
+    assert list(found.windows) == [pool.name for pool in pools]
+    # Each of these pools what a ReLU makes of a convolution.
+    for pool, reference in zip(pools, references, strict=False):
+        height, width, channels = reference.shape
+        active = reference.activity > 0
+        values = np.where(active, reference.activity, 0).reshape(len(x), -1, channels)
+        rows = (reference.weights.reshape(*active.shape, -1) * active[..., np.newaxis]).reshape(
+            len(x), height * width, channels, -1
+        )
+        expected = []
+        for seen in windows_of(pool, height, width):
+            winner = values[:, seen].argmax(axis=1)[:, np.newaxis]
+            lead = np.take_along_axis(values[:, seen], winner, 1) - values[:, seen]
+            of_winner = np.take_along_axis(rows[:, seen], winner[..., np.newaxis], 1)
+            sizes = np.linalg.norm(of_winner - rows[:, seen], DUALS[norm], axis=-1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                expected.append(np.where(sizes > 0, lead / sizes, np.inf).min(axis=1))
+        actual = found.windows[pool.name].reshape(len(x), -1, channels)
+        expected = np.stack(expected, axis=1)
+        np.testing.assert_array_equal(np.isinf(actual), np.isinf(expected))
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dense", "pools padded, odd sizes", *map(slow, WITH_MAXIMA)])
+def test_the_nearest_boundary_is_as_far_as_the_radius(name: str, case: CaseOf) -> None:
+    _, network, x, _ = case(name, 0)
+    found = network.boundary_margins(x)
+    margins = network.margins(x, list(network.layers))
+    for layer in network.layers:
+        np.testing.assert_allclose(found.neurons[layer.name], margins[layer.name], rtol=1e-10)
+    radii = [network.region(one).radius() for one in x]
+    np.testing.assert_allclose(found.nearest(), radii, rtol=1e-9)
+
+
+def test_a_pooling_that_is_used_twice_has_two_names() -> None:
+    inputs = keras.Input((4, 4, 1))
+    pool = keras.layers.MaxPooling2D(2, name="pool")
+    other = keras.layers.ReLU(name="gate")(keras.layers.Conv2D(1, 1, name="conv")(inputs))
+    both = keras.layers.Add()([pool(inputs), pool(other)])
+    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(both))
+    network = SwitchedNetwork(keras.Model(inputs, outputs))
+    found = network.boundary_margins(np.random.default_rng(0).random((2, 4, 4, 1)))
+    assert list(found.windows) == ["pool", "pool:2"]
+    assert not np.array_equal(found.windows["pool"], found.windows["pool:2"])
 
 
 # --------------------------------------------------------------------------------------------------

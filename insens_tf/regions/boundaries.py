@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,7 +42,8 @@ class Boundary(ABC):
     position : int
         Its own in the graph.
     name : str
-        The hidden layer whose neurons are gated, or the layer that pools.
+        The hidden layer whose neurons are gated, or the layer that pools; "pool:2" for the second
+        use of one.
 
     Attributes
     ----------
@@ -242,6 +244,7 @@ def boundaries_of(
     """
     names = {layer.position: layer.name for layer in layers}
     found: list[Boundary] = []
+    uses: Counter[str] = Counter()
     for position in graph.ancestors(positions):
         operation = graph.operations[position]
         if isinstance(operation, RatioGate):
@@ -253,7 +256,11 @@ def boundaries_of(
         if isinstance(operation, Gate):
             found.append(GateBoundary(operation, position, names[operation.operands[0]]))
         elif isinstance(operation, MaxPooling):
-            found.append(PoolingBoundary(operation, position, operation.name))
+            # Of a layer that is used more than once, each use has states of its own.
+            uses[operation.name] += 1
+            use = uses[operation.name]
+            name = operation.name if use == 1 else f"{operation.name}:{use}"
+            found.append(PoolingBoundary(operation, position, name))
     return found
 
 

@@ -12,8 +12,8 @@ from insens_tf.argument_types import LayerLike
 from insens_tf.arguments import one_of, whole_number
 from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.read_network import ReadNetwork
-from insens_tf.regions.boundaries import GateBoundary, boundaries_of
-from insens_tf.regions.margins import Margins
+from insens_tf.regions.boundaries import GateBoundary, PoolingBoundary, boundaries_of
+from insens_tf.regions.margins import BoundaryMargins, Margins
 from insens_tf.regions.path import Path
 from insens_tf.regions.plane_slice import Slice
 from insens_tf.regions.region import Region
@@ -82,16 +82,70 @@ class RegionNetwork(ReadNetwork):
         one_of("norm", norm, tuple(DUAL_ORDERS))
         compiled = self._compiled.kept(
             ("margins", norm, *layers),
-            lambda: Margins(self._graph, layers, self._thresholds(), norm, self.memory_budget),
+            lambda: Margins(self._graph, layers, self._thresholds(), (), norm, self.memory_budget),
         )
         with progress_of_inputs("margins", len(inputs), progress) as advance:
-            margins = compiled(inputs, advance)
+            margins, _ = compiled(inputs, advance)
         for one, found in zip(layers, margins):
             if np.isnan(found).any():
                 raise self._too_large(one)
         if single:
             return margins[0]
         return {one.name: found for one, found in zip(layers, margins)}
+
+    def boundary_margins(
+        self, x: Any, norm: str = "l2", *, progress: bool = True
+    ) -> BoundaryMargins:
+        """Return how far inputs are from every boundary of their linear regions, in one sweep.
+
+        The margins of all hidden layers and, at (v_winner - v_loser) / |w_winner - w_loser|, of
+        the windows of max pooling, Maximum and Minimum. In the network's dtype and for many
+        inputs; of one, `region` has the boundaries one by one, in float64.
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape)
+            The inputs.
+        norm : {"l2", "linf", "l1"}
+            What distances are measured in.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        BoundaryMargins
+            `neurons` by hidden layer, `windows` by layer that pools, and `nearest()`, each
+            region's radius.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, or the network was read with smooth activations, so that it
+            has no regions.
+        """
+        layers, _, inputs = self._checked(list(self.layers), x)
+        one_of("norm", norm, tuple(DUAL_ORDERS))
+        positions = [one.position for one in self.outputs]
+        poolings = [
+            one
+            for one in boundaries_of(self._graph, positions, self.layers)
+            if isinstance(one, PoolingBoundary)
+        ]
+        compiled = self._compiled.kept(
+            ("boundary margins", norm),
+            lambda: Margins(
+                self._graph, layers, self._thresholds(), poolings, norm, self.memory_budget
+            ),
+        )
+        with progress_of_inputs("margins", len(inputs), progress) as advance:
+            of_layers, of_poolings = compiled(inputs, advance)
+        for one, found in zip(layers, of_layers):
+            if np.isnan(found).any():
+                raise self._too_large(one)
+        return BoundaryMargins(
+            {one.name: found for one, found in zip(layers, of_layers)},
+            {one.name: found for one, found in zip(poolings, of_poolings)},
+        )
 
     def region(self, x: Any) -> Region:
         """Return the linear region that an input lies in.

@@ -176,14 +176,25 @@ class AveragePoolingRule(PoolingRule[AveragePooling]):
 
 @crop_rule(WindowElement)
 class WindowElementRule(PoolingRule[WindowElement]):
-    """One element of each window: its offset's weight is 1, all others' are 0."""
+    """One element of each window: its offset's weight is 1, or the slope of the gate below."""
+
+    takes_slope = True
+
+    @property
+    def offsets(self) -> list[tuple[int, int]]:
+        down, right = self.operation.place
+        return [(down, right)]
 
     def weights(self, state: HeldState) -> list[tf.Tensor]:
-        shape = (*self.operation.shape[:2], 1)
-        return [
-            tf.fill(shape, tf.constant(float(offset == self.operation.place), state.dtype))
-            for offset in self.offsets
-        ]
+        slope = self.operand.unapplied_slope(state)
+        if slope is None:
+            return [tf.ones((*self.operation.shape[:2], 1), state.dtype)]
+        return [self.operation.linear(slope[tf.newaxis])[0]]
+
+    def nonzero_units(self, state: HeldState) -> tf.Tensor | None:
+        if self.operand.unapplied_slope(state) is None:
+            return None
+        return tf.not_equal(self.weights(state)[0], 0)
 
 
 @crop_rule(GlobalAveragePooling)

@@ -338,6 +338,47 @@ class SwitchedNetwork(RegionNetwork):
             self._check_finite(one, omega)
         return _as_asked(layers, maps, single)
 
+    def insens_of_all_layers(
+        self, x: Any, *, state: str = "inactive", progress: bool = True
+    ) -> NDArray[Any]:
+        """Return the mean of x - c over the inactive neurons of all hidden layers, exactly.
+
+        What the paper's first version has for Eq. 8 (arXiv 1909.11275v1): one map of the whole
+        network, 1/abs(I) times the sum over its inactive neurons I, the output excluded, and
+        without m/N. `insens` is the paper's own form, of a layer.
+
+        Parameters
+        ----------
+        x : array, shape (n, *input_shape)
+            The inputs.
+        state : {"inactive", "active", "all"}
+            Which neurons the mean is over.
+        progress : bool
+            Whether to show a progress bar where it takes longer.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, *input_shape)
+            Neurons with w = 0 count, and add nothing. 0 where no neuron is in this state.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, or the network has no hidden layer.
+        """
+        if not self.layers:
+            raise ValueError("insens_of_all_layers: expected a hidden layer, the network has none")
+        names = [layer.name for layer in self.layers]
+        maps = self.insens(x, names, state=state, progress=progress)
+        activities = self.activity(x, names)
+        counts = sum(
+            STATES[state](activity).reshape(len(activity), -1).sum(axis=1)
+            for activity in activities.values()
+        )
+        total = sum(maps.values())
+        counts = np.maximum(counts, 1).reshape(-1, *(1,) * (total.ndim - 1))
+        return (total / counts).astype(total.dtype)
+
     @overload
     def estimate_insens(
         self,

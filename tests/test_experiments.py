@@ -48,6 +48,7 @@ PICTURES = {
     "figure_4": ["figure_4.png"],
     "figure_5": ["figure_5.png"],
     "linear_regions": ["linear_regions.png"],
+    "stability": ["stability.png"],
     "figure_7": ["figure_7_original_all.png", "figure_7_original_support.png"],
 }
 

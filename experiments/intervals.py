@@ -1,0 +1,65 @@
+"""Means over few networks, and how sure they are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+__all__ = ["LEVEL", "Interval", "mean_interval"]
+
+LEVEL = 0.95
+"""Of the intervals: so often, over many experiments, does one hold the true mean."""
+
+
+class Interval(NamedTuple):
+    """A mean and its interval.
+
+    Attributes
+    ----------
+    mean
+        Of the values.
+    low, high
+        The ends of its interval; NaN where there is one value alone.
+    n
+        How many values there are.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half(self) -> float:
+        """Half of the interval's length."""
+        return (self.high - self.low) / 2
+
+
+def mean_interval(values: ArrayLike) -> Interval:
+    """Return the mean of independent values with Student's interval of the mean.
+
+    For a paired comparison, give it the differences of the pairs.
+
+    Parameters
+    ----------
+    values
+        A number a network, (n,). What is not defined, NaN, is left out.
+
+    Raises
+    ------
+    ValueError
+        If no value is defined.
+    """
+    found = np.asarray(values, float).reshape(-1)
+    found = found[~np.isnan(found)]
+    if not found.size:
+        raise ValueError("values: expected at least one number, came none that is defined")
+    mean = float(found.mean())
+    if found.size == 1:
+        return Interval(mean, float("nan"), float("nan"), 1)
+    error = found.std(ddof=1) / np.sqrt(found.size)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, found.size - 1) * error)
+    return Interval(mean, mean - half, mean + half, int(found.size))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import insens_tf
 from experiments.data import SHIPPED_SAMPLE, TITLES
 from experiments.experiment import Experiment, Run
+from experiments.intervals import sample_deviation
 from experiments.paper_claim import Claim, over_networks, over_settings, result_rows
 from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
@@ -133,7 +134,7 @@ def draw(folder: Path) -> None:
                 ]
                 for one in counted
             ]
-            bars[kind] = [np.mean(one) for one in shares], [np.std(one) for one in shares]
+            bars[kind] = [np.mean(one) for one in shares], [sample_deviation(one) for one in shares]
         grouped_bars(panel, bars, list(_COLOURS.values()))
         if dataset in _OF_THE_PAPER:
             panel.axhline(100 * PAPER_ACTIVE_SHARE, color="tab:red", linewidth=1, label="paper")

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
+from experiments.intervals import sample_deviation
 from experiments.method_maps import (
     INSENS_METHODS,
     METHOD_TITLES,
@@ -253,7 +254,11 @@ def _summary(
                 if not networks:
                     statistics = (float("nan"),) * 3
                 else:
-                    statistics = (np.mean(networks), np.var(networks), values[defined].var())
+                    statistics = (
+                        np.mean(networks),
+                        sample_deviation(networks) ** 2,
+                        sample_deviation(values[defined]) ** 2,
+                    )
                 yield (
                     name,
                     method,
@@ -308,8 +313,9 @@ CLAIMS = (
         "Figure 7, first",
         lambda: _checked_penultimate(_UNTRAINED),
         ("figure_7",),
-        "Holds: Insens is near 0 as the three are; of magnitudes it is on par with Gradient, and "
-        "the two that are multiplied by the input are above both.",
+        "Holds in practice: Insens is near 0 as the three are. It is not the same: above Gradient "
+        "by 0.05 in each of the 20 networks, and of magnitudes by 0.008 in 19 of them. The two "
+        "that are multiplied by the input are, of magnitudes, above both.",
     ),
     Claim(
         "so it does against shuffled labels (3, Figure 7)",

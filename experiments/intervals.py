@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-__all__ = ["LEVEL", "Interval", "mean_interval"]
+__all__ = ["LEVEL", "Interval", "mean_interval", "sample_deviation"]
 
 LEVEL = 0.95
 """Of the intervals: so often, over many experiments, does one hold the true mean."""
@@ -38,6 +38,12 @@ class Interval(NamedTuple):
         return (self.high - self.low) / 2
 
 
+def sample_deviation(values: ArrayLike) -> float:
+    """Return the standard deviation of what few values were drawn from; NaN of one alone."""
+    found = np.asarray(values, float)
+    return float(found.std(ddof=1)) if found.size > 1 else float("nan")
+
+
 def mean_interval(values: ArrayLike) -> Interval:
     """Return the mean of independent values with Student's interval of the mean.
 
@@ -60,6 +66,6 @@ def mean_interval(values: ArrayLike) -> Interval:
     mean = float(found.mean())
     if found.size == 1:
         return Interval(mean, float("nan"), float("nan"), 1)
-    error = found.std(ddof=1) / np.sqrt(found.size)
+    error = sample_deviation(found) / np.sqrt(found.size)
     half = float(stats.t.ppf((1 + LEVEL) / 2, found.size - 1) * error)
     return Interval(mean, mean - half, mean + half, int(found.size))

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 import insens_tf
 from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
+from experiments.intervals import sample_deviation
 from experiments.network_store import Store
 from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
@@ -221,7 +222,7 @@ def compute(run: Run, count: int) -> None:
         np.savez_compressed(run.folder / f"{dataset}.npz", **values)
         for name, found in values.items():
             line, measure = name.split("/")
-            spread = found.mean(), found.std(), found.min(), found.max(), len(found)
+            spread = found.mean(), sample_deviation(found), found.min(), found.max(), len(found)
             rows.append((dataset, line, measure, *spread))
     write_csv(run.folder / "summary.csv", _HEAD, rows)
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from data_scripts.preparation import DataError
 from experiments.data import TITLES
 from experiments.experiment import Experiment, Run
+from experiments.intervals import sample_deviation
 from experiments.method_maps import METHOD_TITLES, method_maps, method_name, predicted
 from experiments.paper_claim import mean_correlation, result_rows
 from experiments.plots import save
@@ -226,7 +227,7 @@ def summary(values: NDArray[np.floating]) -> tuple[int, float, float]:
     defined = values[~np.isnan(values)]
     if not defined.size:
         return 0, np.nan, np.nan
-    return defined.size, round(float(defined.mean()), 4), round(float(defined.std()), 4)
+    return defined.size, round(float(defined.mean()), 4), round(sample_deviation(defined), 4)
 
 
 def divided_by_largest_magnitude(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.intervals import sample_deviation
 from experiments.method_maps import predicted
 from experiments.network_store import Store
 from experiments.tables import read_csv
@@ -123,7 +124,9 @@ def closest(accuracies: Accuracies) -> list[tuple[Any, ...]]:
         ]
         distance, standard_deviation = min(by_distance)
         found = [accuracies[form, place, standard_deviation] for place in PAPER_ACCURACIES]
-        statistics = [float(value) for one in found for value in (np.mean(one), np.std(one))]
+        statistics = [
+            float(value) for one in found for value in (np.mean(one), sample_deviation(one))
+        ]
         rows.append((form, standard_deviation, distance, *statistics))
     return sorted(rows, key=lambda row: row[2])
 

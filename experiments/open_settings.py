@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from experiments.activity import PAPER_ACTIVE_SHARE, active_shares
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
+from experiments.intervals import sample_deviation
 from experiments.noise_accuracy import PAPER_ACCURACIES, PLACE_COLOURS, PLACE_TITLES, Measurement
 from experiments.plots import grouped_bars, new_figure, save
 from experiments.tables import read_csv, write_csv
@@ -66,7 +67,7 @@ def draw(folder: Path) -> None:
                 ]
                 for one in tried
             ]
-            bars[title] = [np.mean(one) for one in found], [np.std(one) for one in found]
+            bars[title] = [np.mean(one) for one in found], [sample_deviation(one) for one in found]
         grouped_bars(panel, bars, _COLOURS[: len(bars)])
     of_paper = [
         (accuracies, share, PLACE_COLOURS[place]) for place, share in PAPER_ACCURACIES.items()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.intervals import mean_interval, sample_deviation
 from experiments.tables import read_csv
 
 __all__ = [
@@ -70,12 +71,20 @@ def result_row(result: str, file: str, **wanted: str) -> dict[str, str]:
 
 
 def over_networks(rows: Sequence[Mapping[str, str]], column: str) -> str:
-    """Return the mean and the standard deviation over networks of a share, in percent."""
+    """Return the mean and the standard deviation over networks of a share, in percent.
+
+    With Student's 95 % interval of the mean.
+    """
     values = [100 * float(row[column]) for row in rows]
-    mean = f"{np.mean(values):.1f}"
-    if len(values) == 1:
-        return f"{mean} % (n = 1)"
-    return f"{mean} ± {np.std(values):.1f} % (n = {len(values)})"
+    found = mean_interval(values)
+    if found.n == 1:
+        return f"{found.mean:.1f} % (n = 1)"
+    # A share is at most 100 %, whatever so few networks leave open.
+    low, high = max(0.0, found.low), min(100.0, found.high)
+    return (
+        f"{found.mean:.1f} ± {sample_deviation(values):.1f} % "
+        f"(n = {found.n}, interval {low:.1f} to {high:.1f})"
+    )
 
 
 def over_settings(measured: str) -> str:

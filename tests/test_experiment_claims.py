@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from scipy import stats
 
 from experiments import claims, paper_claim
 from experiments.two_conv_settings import SETTINGS
@@ -69,8 +70,10 @@ def test_numbers_of_the_table() -> None:
         for row in rows("noise_table", "accuracies.csv")
         if row["place"] == "clean"
     ]
-    mean, spread = statistics.fmean(clean), statistics.pstdev(clean)
-    assert f"{mean:.1f} ± {spread:.1f} % (n = {len(clean)})" in table
+    mean, spread = statistics.fmean(clean), statistics.stdev(clean)
+    half = stats.t.ppf(0.975, len(clean) - 1) * spread / len(clean) ** 0.5
+    interval = f"interval {mean - half:.1f} to {min(100, mean + half):.1f}"
+    assert f"{mean:.1f} ± {spread:.1f} % (n = {len(clean)}, {interval})" in table
     for row in rows("figure_7", "summary.csv"):
         low = row["method"] not in ("deep_taylor", "lrp.alpha_1_beta_0")
         if row["correlation"] != "signed" or (row["explained"] == "own" and low):

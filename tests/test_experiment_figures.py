@@ -451,4 +451,4 @@ def test_figure_6_is_of_smallnorb_or_says_what_stands_for_it(
         assert row["defined"] == str(expected.size)
         assert expected.size
         assert float(row["mean"]) == pytest.approx(expected.mean(), abs=2e-3)
-        assert float(row["standard_deviation"]) == pytest.approx(expected.std(), abs=2e-3)
+        assert float(row["standard_deviation"]) == pytest.approx(expected.std(ddof=1), abs=2e-3)

@@ -133,11 +133,12 @@ def test_closest_to_the_paper() -> None:
 
     assert first[:2] == ("mid_grey", 0.5)
     assert first[2] == pytest.approx(0.0, abs=1e-12)
-    # Mean and standard deviation: outline, frame, none.
-    assert first[3:] == pytest.approx((0.87, 0.0, 0.45, 0.0, 0.32, 0.01))
+    # Mean and standard deviation, of two networks: outline, frame, none.
+    root = 2**0.5
+    assert first[3:] == pytest.approx((0.87, 0.0, 0.45, 0.0, 0.32, 0.01 * root))
     assert second[:2] == ("signed", 2.0)
     assert second[2] == pytest.approx(((0.05**2 + 0.06**2 + 0.04**2) / 3) ** 0.5)
-    assert second[3:] == pytest.approx((0.82, 0.02, 0.39, 0.01, 0.36, 0.06))
+    assert second[3:] == pytest.approx((0.82, 0.02 * root, 0.39, 0.01 * root, 0.36, 0.06 * root))
 
 
 def test_ranges_of_both_parts_of_the_claim() -> None:

@@ -7,7 +7,10 @@ For the last and the middle hidden layer, or with `--layers all` each of them (`
 them in one sweep (`all`): passes, time, the error that is stated and the actual one, of the first
 image. The actual error is the distance from exact Insens; where that is planned at more than
 `--exact` gradients of the network, only some of the layer's neurons are given a frequency, and the
-estimate of these is held against their exact sum. IG64 is timed beside, by an eighth of its steps.
+estimate of these is held against their exact sum. IG64 is timed beside, by an eighth of its steps,
+in seconds and in processor seconds: where others want the processors too, only the latter are
+comparable. Exact Insens is planned, and timed where it is planned at no more than `--exact-timed`
+gradients.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ import insens_tf
 from benchmarks import yardsticks
 from benchmarks.architectures import NETWORKS, application, images
 from benchmarks.report import publish
-from benchmarks.timing import environment, extra_memory
+from benchmarks.timing import Run, environment, extra_memory
 from benchmarks.trained_networks import images_of
 from insens_tf.estimate import MOST_PASSES
 
@@ -104,14 +107,9 @@ def cost(
     -------
     dict
         "passes", "largest_error": the most of all layers; "seconds", "ratio", "least", "most";
-        "memory": bytes, of a first call.
+        "processor_ratio": of processor seconds; "memory": bytes, of a first call.
     """
     unit = yardsticks.integrated_gradients(network.model, x, steps=TIMED_STEPS)
-
-    def seconds_of_unit() -> float:
-        start = time.perf_counter()
-        unit()
-        return (time.perf_counter() - start) * yardsticks.STEPS / TIMED_STEPS
 
     def estimate(tolerance: float, most_passes: int) -> dict[str, insens_tf.InsensEstimate]:
         with warnings.catch_warnings():
@@ -125,25 +123,73 @@ def cost(
                 progress=False,
             )
 
-    seconds_of_unit()
+    unit()
     # A first call that does a little of all there is traces TensorFlow's functions.
     memory = extra_memory(lambda: estimate(0.005, TRACED_PASSES))
-    ratios, seconds = [], []
-    for _ in range(arguments.rounds):
-        before = seconds_of_unit()
-        start = time.perf_counter()
-        found = estimate(arguments.tolerance, MOST_PASSES)
-        seconds.append(time.perf_counter() - start)
-        ratios.append(2 * seconds[-1] / (before + seconds_of_unit()))
+    found: dict[str, insens_tf.InsensEstimate] = {}
+
+    def run() -> None:
+        found.update(estimate(arguments.tolerance, MOST_PASSES))
+
     return {
+        **against_unit(run, unit, arguments.rounds),
         "passes": int(max(one.passes.max() for one in found.values())),
         "largest_error": float(max(one.relative_error.max() for one in found.values())),
-        "seconds": float(np.median(seconds)),
-        "ratio": float(np.median(ratios)),
-        "least": min(ratios),
-        "most": max(ratios),
         "memory": memory,
     }
+
+
+def against_unit(run: Run, unit: Run, rounds: int) -> dict[str, float]:
+    """Time a run, each time between two of a share of IG64's steps, in units of IG64."""
+    times = np.array([[_times(unit), _times(run), _times(unit)] for _ in range(rounds)])
+    units = (times[:, 0] + times[:, 2]) / 2 * yardsticks.STEPS / TIMED_STEPS
+    ratios = times[:, 1] / units
+    return {
+        "seconds": float(np.median(times[:, 1, 0])),
+        "ratio": float(np.median(ratios[:, 0])),
+        "least": float(ratios[:, 0].min()),
+        "most": float(ratios[:, 0].max()),
+        "processor_ratio": float(np.median(ratios[:, 1])),
+    }
+
+
+def _times(run: Run) -> tuple[float, float]:
+    """Return the seconds and the processor seconds of a run."""
+    start = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - start[0], time.process_time() - start[1]
+
+
+def exactly(
+    network: insens_tf.SwitchedNetwork,
+    x: np.ndarray,
+    layers: list[insens_tf.HiddenLayer],
+    frequency: Frequency | None,
+    arguments: argparse.Namespace,
+) -> dict[str, Any]:
+    """Return how exact Insens is planned, and what it takes where that is little.
+
+    Returns
+    -------
+    dict
+        "ways"; "planned", gradients of an input; "exact_ratio", in units of IG64, by processor
+        seconds, where it was timed.
+    """
+    plan = network.plan(x, layers, frequency)
+    row = {
+        "ways": sorted({one.way for one in plan.layers}),
+        "planned": plan.gradients / len(x),
+    }
+    if plan.gradients > arguments.exact_timed * len(x):
+        return row
+
+    def run() -> None:
+        network.insens(x, layers, frequency, progress=False)
+
+    run()
+    unit = yardsticks.integrated_gradients(network.model, x, steps=TIMED_STEPS)
+    unit()
+    return row | {"exact_ratio": against_unit(run, unit, arguments.rounds)["processor_ratio"]}
 
 
 def measured(
@@ -161,6 +207,7 @@ def measured(
                 "network": name,
                 "layer": f"all {len(hidden)}",
                 **cost(network, x, hidden, frequency, arguments),
+                **exactly(network, x, hidden, frequency, arguments),
             }
         ]
     chosen = hidden if arguments.layers == "every" else [hidden[-1], hidden[len(hidden) // 2]]
@@ -169,6 +216,7 @@ def measured(
         row: dict[str, Any] = {"network": name, "layer": layer.name, "neurons": layer.neurons}
         if arguments.rounds:
             row |= cost(network, x, [layer], frequency, arguments)
+            row |= exactly(network, x, [layer], frequency, arguments)
         if arguments.seeds:
             of_layer = None if frequency is None else frequency[layer.name]
             row |= errors(network, x, layer, of_layer, arguments)
@@ -197,6 +245,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4, help="to measure errors with; 0: none")
     parser.add_argument("--rounds", type=int, default=3, help="to time; 0: none")
     parser.add_argument("--exact", type=float, default=2000.0, help="gradients it may take (2000)")
+    parser.add_argument(
+        "--exact-timed", type=float, default=300.0, help="gradients that timing it may take (300)"
+    )
     parser.add_argument("--out", type=Path, help="a .json file, to add the rows to")
     arguments = parser.parse_args()
     if (arguments.model is None) != (arguments.data is None):

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from benchmarks.yardsticks import STEPS
 from experiments.tables import inserted
 from insens_tf.chunks import readable_size
 from insens_tf.files import whole_file
@@ -183,6 +184,7 @@ def _estimates(rows: list[Row]) -> list[Row]:
                 "passes": number(row["passes"]),
                 "seconds": number(row["seconds"]) if timed else "",
                 "/ IG64": number(row["ratio"]) if timed else "",
+                **_by_processor(row),
                 "stated": "exact" if is_exact else f"{stated:.2g}",
                 "actual": f"{row['actual']:.2g}" if known else "",
                 "actual / stated": number(row["actual"] / stated) if known and stated else "",
@@ -191,6 +193,19 @@ def _estimates(rows: list[Row]) -> list[Row]:
             }
         )
     return cells
+
+
+def _by_processor(row: Row) -> Row:
+    """Return what is known of newer rows: processor time, memory, and exact Insens."""
+    ratio, exactly = row.get("processor_ratio"), row.get("exact_ratio")
+    return {
+        "by processor": "" if ratio is None else number(ratio),
+        "gradients": "" if ratio is None else number(STEPS * ratio),
+        "memory": "" if ratio is None else readable_size(row["memory"]),
+        "exact: way": ", ".join(row.get("ways", ())),
+        "planned gradients": number(row["planned"]) if "planned" in row else "",
+        "measured": "" if exactly is None else number(STEPS * exactly),
+    }
 
 
 def _refused(rows: list[Row]) -> list[Row]:

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from insens_tf.arguments import whole_number
 from insens_tf.estimate_passes import EstimatePasses, grouped
-from insens_tf.estimate_rounds import GROUPS, LEAST_PROBES, LayerEstimate, Rounds
+from insens_tf.estimate_rounds import LEAST_PROBES, Rounds
 from insens_tf.graph import Graph
 from insens_tf.insens import warn_of_vanished_squares, weighted_activity
+from insens_tf.layer_estimate import GROUPS, LayerEstimate
 from insens_tf.layers import HiddenLayer
 from insens_tf.progress import scaled
 
@@ -239,9 +240,10 @@ class Estimator:
         advance: Callable[[float], None],
     ) -> list[LayerEstimate]:
         """Return the estimates of some layers for one input, (1, *input_shape)."""
+        held, activities = passes.at(x)
         weighted = [
             weighted_activity(activity, frequency, state)[1][0]
-            for activity, frequency in zip(passes.activities(x), frequencies)
+            for activity, frequency in zip(activities, frequencies)
         ]
 
         def check(index: int, activity: NDArray[Any], norms: NDArray[Any]) -> None:
@@ -249,10 +251,10 @@ class Estimator:
                 layers[index],
                 activity[np.newaxis],
                 norms[np.newaxis],
-                lambda numbers: passes.maps(x, index, numbers),
+                lambda numbers: passes.maps(held, index, numbers),
             )
 
-        rounds = Rounds(passes, x, weighted, sampling.seed, self._largest_basis, check)
+        rounds = Rounds(passes, x, held, weighted, sampling.seed, self._largest_basis, check)
         if sampling.probes is not None:
             return rounds.of_probes(sampling.probes, advance)
         return rounds.to_tolerance(sampling.tolerance, sampling.most_passes, advance)

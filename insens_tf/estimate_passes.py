@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 
 from insens_tf import memory, norm_estimator
 from insens_tf.chunks import at_a_time, slices
-from insens_tf.execution import Compiled
+from insens_tf.execution import Compiled, held
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 from insens_tf.row_norms.probes import probe_images, probe_spacing
 
-__all__ = ["EstimatePasses", "grouped"]
+__all__ = ["EstimatePasses", "State", "grouped"]
 
-# As many directions share an evaluation of the input's state, budget permitting.
-SHARED_BY = 8
+# Work of a direction is compared for so many at a time.
+TOGETHER = 8
+
+Array = NDArray[np.floating]
+State = dict[int, Any]
+"""Values by their position in the graph, `held` or as tensors."""
 
 
 class EstimatePasses:
@@ -37,10 +41,8 @@ class EstimatePasses:
     ----------
     shapes : list of tuple of int
         Each layer's.
-    activities : Compiled
-        From x, (n, *input_shape), to each layer's v, (n, *layer shape).
-    outside : Compiled
-        `norm_estimator.outside`: NumPy's threads and TensorFlow's would wait for each other.
+    outside, extended_basis : Compiled
+        Those of `norm_estimator`: NumPy's threads and TensorFlow's would wait for each other.
     """
 
     def __init__(self, graph: Graph, layers: Sequence[HiddenLayer], memory_budget: float) -> None:
@@ -54,9 +56,21 @@ class EstimatePasses:
         self._to_maps: dict[int, tuple[int, Compiled]] = {}
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         positions = [layer.position for layer in layers]
-        self.activities = Compiled(lambda x: graph.values(x, positions), [image])
+        self._evaluated = sorted({*positions, *graph.setting_state(positions)})
+        self._evaluate = Compiled(lambda x: graph.values(x, self._evaluated), [image])
         rows = tf.TensorSpec((None, graph.operations[0].size), graph.dtype)
         self.outside = Compiled(norm_estimator.outside, [rows, rows])
+        self.extended_basis = Compiled(norm_estimator.extended_basis, [rows, rows])
+
+    def at(self, x: Array) -> tuple[State, list[Array]]:
+        """Return the state that an input, (1, *input_shape), sets, and each layer's activity.
+
+        Evaluated once, as a pass of few directions takes less time than that.
+        """
+        values = dict(zip(self._evaluated, self._evaluate(x)))
+        activities = [values[layer.position] for layer in self._layers]
+        setting = self._graph.setting_state(layer.position for layer in self._layers)
+        return {one: held(values[one]) for one in setting}, activities
 
     def depth(self, wanted: Sequence[int]) -> int:
         """Return how many of the first layers a pass goes through for some, by their indices."""
@@ -65,7 +79,7 @@ class EstimatePasses:
     def work(self, wanted: Sequence[int]) -> float:
         """Return the work of a pass that goes as far as some layers, by their indices."""
         positions = [layer.position for layer in self._layers[: self.depth(wanted)]]
-        return self._graph.work(positions, SHARED_BY)
+        return self._graph.work(positions, TOGETHER)
 
     def colours(self, wanted: Sequence[int]) -> int:
         """Return how many coloured probes give w w of some layers exactly, by their indices."""
@@ -79,51 +93,58 @@ class EstimatePasses:
         return probe_spacing(self._graph, [self._layers[one].position for one in wanted])
 
     def squares(
-        self, x: NDArray[np.floating], directions: NDArray[np.floating], depth: int
-    ) -> list[NDArray[np.floating]]:
-        """Return (w z)^2 of directions z, (count, *layer shape) of each of the first layers.
+        self, state: State, directions: Array, groups: NDArray[np.int32], depth: int
+    ) -> list[Array]:
+        """Return sums of (w z)^2 over directions z, (groups, *layer shape) of each first layer.
 
         Parameters
         ----------
-        x : numpy.ndarray, shape (1, *input_shape)
+        state : dict
+            As `at` returns it.
         directions : numpy.ndarray, shape (count, *input_shape)
             At most `rows_forward`.
+        groups : numpy.ndarray of int32, shape (count,)
+            Which group each belongs to: 0, and on by 0 or 1.
         depth : int
             Of how many of the first layers.
         """
-        return self._pushing(depth)[1](x, directions)
+        compiled = self._pushing(depth)[1]
+        return compiled(directions, groups, *self._needed(state, range(depth)))
 
-    def sums(
-        self, x: NDArray[np.floating], numbers: Sequence[NDArray[np.floating]]
-    ) -> NDArray[np.floating]:
-        """Return the sum over neurons of several layers of number * w, (count, *input_shape).
+    def sums(self, state: State, sizes: Sequence[Any], signs: Sequence[NDArray[np.uint8]]) -> Array:
+        """Return random sums of neurons of several layers, of +-size * w: (count, *input_shape).
 
         Parameters
         ----------
-        x : numpy.ndarray, shape (1, *input_shape)
-        numbers : sequence of numpy.ndarray, shape (count, *layer shape)
-            Of as many of the first layers; at most `rows_back` of each.
+        state : dict
+            As `at` returns it.
+        sizes : sequence of numpy.ndarray, of the layer's shape each
+            Of as many of the first layers; or what is `held` of them.
+        signs : sequence of numpy.ndarray, shape (count, *layer shape) each
+            0 for minus, 1 for plus; at most `rows_back` of each.
         """
-        return self._taking_back(len(numbers))[1](x, *numbers)
+        compiled = self._taking_back(len(sizes))[1]
+        return compiled(*sizes, *signs, *self._needed(state, range(len(sizes))))
 
-    def maps(
-        self, x: NDArray[np.floating], layer: int, numbers: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def maps(self, state: State, layer: int, numbers: Array) -> Array:
         """Return the sum over neurons of a layer of number * w, (count, *input_shape).
 
         Parameters
         ----------
-        x : numpy.ndarray, shape (1, *input_shape)
+        state : dict
+            As `at` returns it.
         layer : int
             Its index.
         numbers : numpy.ndarray, shape (count, *layer shape)
         """
         if layer not in self._to_maps:
-            self._to_maps[layer] = self._compiled_back([self._layers[layer]])
+            self._to_maps[layer] = self._compiled_to_maps(layer)
         rows, compiled = self._to_maps[layer]
-        results = np.empty((len(numbers), *x.shape[1:]), x.dtype)
+        needed = self._needed(state, [layer])
+        graph = self._graph
+        results = np.empty((len(numbers), *graph.input_shape), graph.dtype.as_numpy_dtype)
         for chunk in slices(len(numbers), rows):
-            results[chunk] = compiled(x, numbers[chunk])
+            results[chunk] = compiled(numbers[chunk], *needed)
         return results
 
     def rows_forward(self, depth: int) -> int:
@@ -141,30 +162,75 @@ class EstimatePasses:
 
     def _taking_back(self, depth: int) -> tuple[int, Compiled]:
         if depth not in self._back:
-            self._back[depth] = self._compiled_back(self._layers[:depth])
+            self._back[depth] = self._compiled_back(depth)
         return self._back[depth]
 
+    def _positions(self, layers: Iterable[int]) -> list[int]:
+        return [self._layers[one].position for one in layers]
+
+    def _needed(self, state: State, layers: Iterable[int]) -> list[Any]:
+        """Return the part of the state that passes between the input and some layers need."""
+        return [state[one] for one in self._graph.setting_state(self._positions(layers))]
+
+    def _with_state(
+        self, layers: Sequence[int], before: Sequence[tf.TensorSpec], function: Callable[..., Any]
+    ) -> Compiled:
+        """Compile a function of the state on the way to layers, as a dict, and of other tensors."""
+        graph = self._graph
+        setting = graph.setting_state(self._positions(layers))
+        shapes = [graph.operations[one].shape for one in setting]
+        signature = [*before, *(tf.TensorSpec((1, *shape), graph.dtype) for shape in shapes)]
+        return Compiled(
+            lambda *tensors: function(
+                dict(zip(setting, tensors[len(before) :])), *tensors[: len(before)]
+            ),
+            signature,
+        )
+
     def _compiled_forward(self, depth: int) -> tuple[int, Compiled]:
-        graph, positions = self._graph, [layer.position for layer in self._layers[:depth]]
+        graph, positions = self._graph, self._positions(range(depth))
         of_an_input, of_each = memory.pushed(graph, positions)
         # The squares of all layers come together.
         of_each += graph.dtype.size * sum(layer.neurons for layer in self._layers[:depth])
-        left = self._memory_budget - of_an_input
-        rows = at_a_time(graph, positions, left, of_each, at_least=SHARED_BY)
-        image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
-        return rows, Compiled(partial(_squares, graph, positions), [image, image])
+        rows = at_a_time(graph, positions, self._memory_budget - of_an_input, of_each)
 
-    def _compiled_back(self, layers: Sequence[HiddenLayer]) -> tuple[int, Compiled]:
-        graph, positions = self._graph, [layer.position for layer in layers]
-        of_an_input, of_each = memory.backward(graph, positions[-1])
-        of_each += 2 * graph.dtype.size * sum(layer.neurons for layer in layers)
-        left = self._memory_budget - of_an_input
-        rows = at_a_time(graph, positions, left, of_each, at_least=SHARED_BY)
-        signature = [tf.TensorSpec((1, *graph.input_shape), graph.dtype)]
-        signature += [tf.TensorSpec((None, *layer.shape), graph.dtype) for layer in layers]
-        return rows, Compiled(
-            lambda x, *numbers: graph.taken_back(x, positions, numbers), signature
+        def squares(state: State, directions: tf.Tensor, groups: tf.Tensor) -> list[tf.Tensor]:
+            pushed = graph.pushed(state, directions, positions)
+            return [tf.math.segment_sum(tf.square(value), groups) for value in pushed]
+
+        image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
+        number = tf.TensorSpec((None,), tf.int32)
+        return rows, self._with_state(range(depth), [image, number], squares)
+
+    def _compiled_back(self, depth: int) -> tuple[int, Compiled]:
+        graph, positions = self._graph, self._positions(range(depth))
+
+        def sums(state: State, *tensors: tf.Tensor) -> tf.Tensor:
+            numbers = [
+                size * (2 * tf.cast(signs, graph.dtype) - 1)
+                for size, signs in zip(tensors[:depth], tensors[depth:])
+            ]
+            return graph.taken_back(state, positions, numbers)
+
+        shapes = self.shapes[:depth]
+        before = [tf.TensorSpec(shape, graph.dtype) for shape in shapes]
+        before += [tf.TensorSpec((None, *shape), tf.uint8) for shape in shapes]
+        return self._rows_back(positions), self._with_state(range(depth), before, sums)
+
+    def _compiled_to_maps(self, layer: int) -> tuple[int, Compiled]:
+        graph, positions = self._graph, self._positions([layer])
+        numbers = tf.TensorSpec((None, *self.shapes[layer]), graph.dtype)
+        return self._rows_back(positions), self._with_state(
+            [layer],
+            [numbers],
+            lambda state, numbers: graph.taken_back(state, positions, [numbers]),
         )
+
+    def _rows_back(self, positions: Sequence[int]) -> int:
+        graph = self._graph
+        of_an_input, of_each = memory.backward(graph, positions[-1])
+        of_each += 2 * graph.dtype.size * sum(graph.operations[one].size for one in positions)
+        return at_a_time(graph, positions, self._memory_budget - of_an_input, of_each)
 
 
 def grouped(
@@ -183,12 +249,6 @@ def grouped(
     return groups
 
 
-def _squares(
-    graph: Graph, positions: Sequence[int], x: tf.Tensor, directions: tf.Tensor
-) -> list[tf.Tensor]:
-    return [tf.square(value) for value in graph.pushed(x, directions, positions)]
-
-
 def _depths(graph: Graph, layers: Sequence[HiddenLayer]) -> list[int]:
     """Return up to how many of the layers there is a pass: each half the work of the one before.
 
@@ -196,7 +256,7 @@ def _depths(graph: Graph, layers: Sequence[HiddenLayer]) -> list[int]:
     """
     depths = [len(layers)]
     positions = [layer.position for layer in layers]
-    work = [graph.work(positions[: 1 + one], SHARED_BY) for one in range(len(layers))]
+    work = [graph.work(positions[: 1 + one], TOGETHER) for one in range(len(layers))]
     for depth in range(len(layers) - 1, 0, -1):
         if work[depth - 1] <= work[depths[-1] - 1] / 2:
             depths.append(depth)

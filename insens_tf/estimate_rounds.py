@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import norm_estimator
 from insens_tf.chunks import slices
-from insens_tf.estimate_passes import EstimatePasses
+from insens_tf.estimate_passes import EstimatePasses, State
+from insens_tf.execution import held
+from insens_tf.layer_estimate import GROUPS, LayerEstimate
+from insens_tf.progress import ExpectedProgress
 
-__all__ = ["GROUPS", "LEAST_PROBES", "LayerEstimate", "Rounds"]
+__all__ = ["LEAST_PROBES", "Rounds"]
 
 Array = NDArray[np.floating]
-
-GROUPS = 8
-"""Of probes, for the jackknife."""
 
 LEAST_PROBES = 2 * GROUPS
 
@@ -28,52 +28,18 @@ PROBES_BESIDE_A_BASIS = 32
 # are needed is itself known only roughly.
 LARGEST_STEP = 3
 
-# A map and its error take some ten passes back. Between rounds they are made of the layers that
-# decide how many more passes there are, those with the largest errors, and of those that are likely
-# done, whose errors are predicted to be at most so many times what was asked for.
+# Between rounds errors are looked at of the layers that decide how many more passes there are,
+# those with the largest ones. A map and its error, which take one pass back a group, are made of
+# those that are likely done, whose errors are predicted to be at most so many times what was asked
+# for.
 DECIDE = 3
 LIKELY = 1.15
 
-# Half of the probes that are still needed are expected to be saved by a basis of twice the size.
+# So much is thought to be left outside of an extended basis at least, until probes say so.
+LEAST_LEFT = 0.1
+
+# What the first basis is expected to save of the probes that are needed.
 EXPECTED_TO_BE_SAVED = 0.5
-
-
-@dataclass
-class LayerEstimate:
-    """What is known of one layer: maps of the shape of an input, and numbers a neuron.
-
-    Attributes
-    ----------
-    activity : numpy.ndarray, shape of the layer
-        (m/N) v of the neurons that are summed over, 0 of all others.
-    inside : numpy.ndarray, shape of the layer
-        The sum of squares of w Q.
-    squares : numpy.ndarray, shape (groups, *shape of the layer)
-        The sum of (w z)^2 over the probes of each group.
-    omega, standard_error : numpy.ndarray, shape of an input
-    error : float
-        The length of standard_error over that of omega; between two estimates, what it is
-        predicted to be.
-    probes, passes : int
-        When it was last estimated.
-    """
-
-    activity: Array
-    inside: Array
-    squares: Array
-    omega: Array = field(default_factory=lambda: np.empty(0))
-    standard_error: Array = field(default_factory=lambda: np.empty(0))
-    error: float = np.inf
-    probes: int = 0
-    passes: int = 0
-
-    def norms(self, probes: int) -> NDArray[np.float64]:
-        """Return the estimate of w w of each neuron."""
-        return norm_estimator.squared_norms(self.inside, self.squares.sum(axis=0), probes)
-
-    def release(self) -> None:
-        """Keep no number a neuron."""
-        self.activity = self.inside = self.squares = np.empty(0)
 
 
 class Rounds:
@@ -83,6 +49,8 @@ class Rounds:
     ----------
     passes : EstimatePasses
     x : numpy.ndarray, shape (1, *input_shape)
+    state : dict
+        The one that x sets, as `EstimatePasses.at` returns it.
     weighted : sequence of numpy.ndarray, each of its layer's shape
         (m/N) v of the neurons that are summed over, 0 of all others.
     seed : int
@@ -96,6 +64,7 @@ class Rounds:
         self,
         passes: EstimatePasses,
         x: Array,
+        state: State,
         weighted: Sequence[Array],
         seed: int,
         largest_basis: int,
@@ -103,6 +72,7 @@ class Rounds:
     ) -> None:
         self._passes = passes
         self._x = x
+        self._state = state
         self._check = check
         self._layers = [
             LayerEstimate(
@@ -119,8 +89,15 @@ class Rounds:
         # The probes are the same whatever is taken back between them.
         self._random = np.random.default_rng(seed)
         self._random_sums = np.random.default_rng([seed, 1])
-        self._probes = 0
+        self._probes_of_groups = np.zeros(GROUPS, np.int64)
+        # The share of the probes that the last directions have saved.
+        self._saved = EXPECTED_TO_BE_SAVED
         self._taken = 0
+
+    @property
+    def _probes(self) -> int:
+        """How many random probes there were since the basis was extended."""
+        return int(self._probes_of_groups.sum())
 
     def of_probes(self, probes: int, advance: Callable[[float], None]) -> list[LayerEstimate]:
         """Return the estimates of so many random probes, whatever their errors."""
@@ -133,10 +110,9 @@ class Rounds:
         self, tolerance: float, most_passes: int, advance: Callable[[float], None]
     ) -> list[LayerEstimate]:
         """Return the estimates when all errors are at most `tolerance`, or no pass is left."""
-        told = _Told(advance)
+        told = ExpectedProgress(advance)
         self._push_probes(LEAST_PROBES, told.taken)
-        self._update_maps(self._open)
-        pays = True
+        self._look(tolerance, of=len(self._open))
         while True:
             # A map that is not finite has no error, and gets none from more passes.
             self._close([one for one in self._open if not self._layers[one].error > tolerance])
@@ -146,29 +122,45 @@ class Rounds:
                 left = most_passes - self._taken
             if not self._open or left <= 0:
                 break
-            more = self._probes_needed(tolerance) - self._probes
+            before, more = self._probes, self._probes_needed(tolerance) - self._probes
             told.expect(self._taken, more)
-            directions = self._more_directions(left)
-            price = 2 * directions + PROBES_BESIDE_A_BASIS
-            if pays and directions and more * EXPECTED_TO_BE_SAVED > price:
-                needed = self._probes_needed(tolerance)
-                self._extend_basis(directions, told.taken)
-                self._push_probes(PROBES_BESIDE_A_BASIS, told.taken)
-                self._look(tolerance)
-                pays = needed - self._probes_needed(tolerance) >= price
+            if self._directions_that_pay(tolerance, most_passes):
+                self._find_basis(tolerance, most_passes, told.taken)
             else:
                 count = min(max(more, GROUPS), LARGEST_STEP * self._probes, left)
                 self._push_probes(count, told.taken)
-                # It falls with the square root of the probes.
-                fallen = np.sqrt(1 - count / self._probes)
-                self._look(tolerance, fallen)
+            # An error falls with the square root of the probes.
+            self._look(tolerance, np.sqrt(before / self._probes))
         self._update_maps([one for one in self._open if self._layers[one].passes < self._taken])
         self._close(self._open)
         told.all()
         return self._layers
 
-    def _look(self, tolerance: float, expected: float = 0.0) -> None:
-        """Make maps and errors of the layers that decide and that are done; predict the others'.
+    def _find_basis(self, tolerance: float, most_passes: int, taken: Callable[[int], None]) -> None:
+        """Extend the basis for as long as that pays, and push the first probes beside it."""
+        while directions := self._directions_that_pay(tolerance, most_passes):
+            needed = self._probes_needed(tolerance)
+            self._extend_basis(directions, taken)
+            self._saved = 1.0 - self._probes_needed(tolerance) / needed
+        self._probes_of_groups[...] = 0
+        for one in self._open:
+            self._layers[one].squares[...] = 0
+        self._push_probes(PROBES_BESIDE_A_BASIS, taken)
+
+    def _directions_that_pay(self, tolerance: float, most_passes: int) -> int:
+        """Return by how many directions to extend the basis, 0 if that does not pay.
+
+        The next ones are expected to save what the last ones did, of the probes that are needed.
+        All that there were are pushed anew then.
+        """
+        size, left = len(self._basis), most_passes - self._taken - PROBES_BESIDE_A_BASIS
+        count = min(max(size, LEAST_PROBES), self._largest_basis - size, left // 2)
+        price = 2 * count + max(self._probes, PROBES_BESIDE_A_BASIS)
+        needed = self._probes_needed(tolerance)
+        return count if count > 0 and self._saved * needed > price else 0
+
+    def _look(self, tolerance: float, expected: float = 0.0, of: int = DECIDE) -> None:
+        """Find the errors of the layers that decide, and predict the others'; map what is done.
 
         Parameters
         ----------
@@ -176,16 +168,19 @@ class Rounds:
         expected : float
             How many times as large as they were errors are expected to be at least; of layers that
             decide it shows how many times it is.
+        of : int
+            How many layers decide.
         """
         layers = sorted(self._open, key=lambda one: -self._layers[one].error)
         before = {one: self._layers[one].error for one in layers}
-        self._update_maps(layers[:DECIDE])
-        changes = [self._layers[one].error / before[one] for one in layers[:DECIDE]]
+        for one in layers[:of]:
+            self._find_error(one)
+        changes = [self._layers[one].error / before[one] for one in layers[:of]]
         change = max(expected, *np.nan_to_num(changes))
-        for one in layers[DECIDE:]:
+        for one in layers[of:]:
             self._layers[one].error *= change
         self._update_maps(
-            [one for one in layers[DECIDE:] if self._layers[one].error <= LIKELY * tolerance]
+            [one for one in layers if not self._layers[one].error > LIKELY * tolerance]
         )
 
     def _probes_needed(self, tolerance: float, which: Sequence[int] | None = None) -> int:
@@ -220,29 +215,26 @@ class Rounds:
                 chosen, most_spared = first, spared
         return chosen
 
-    def _more_directions(self, passes: int) -> int:
-        """Return by how many directions the basis is to grow, with so many passes left."""
-        size = len(self._basis)
-        room = min(self._largest_basis - size, (passes - PROBES_BESIDE_A_BASIS) // 2)
-        return max(0, min(max(size, LEAST_PROBES), room))
-
     def _push_probes(self, count: int, taken: Callable[[int], None]) -> None:
         """Push more probes, and add up their squares."""
         depth = self._passes.depth(self._open)
+        # Each group's one after another, so that few sums come of a block.
+        sizes = np.array([len(part) for part in np.array_split(np.empty(count), GROUPS)])
+        group_of = np.repeat(np.arange(GROUPS, dtype=np.int32), sizes)
         for block in slices(count, self._passes.rows_forward(depth)):
             size = block.stop - block.start
             drawn = self._random.standard_normal((size, self._x.size)).astype(self._x.dtype)
             directions = self._passes.outside(self._basis, drawn)
-            for one, squares in self._squares(directions, depth, self._open):
-                for square in range(size):
-                    group = (self._probes + square) % GROUPS
-                    self._layers[one].squares[group] += squares[square]
-            self._probes += size
+            first = group_of[block.start]
+            groups = group_of[block] - first
+            for one, sums in self._squares(directions, groups, depth, self._open):
+                self._layers[one].squares[first : first + len(sums)] += sums
             self._taken += size
             taken(size)
+        self._probes_of_groups += sizes
 
     def _extend_basis(self, count: int, taken: Callable[[int], None]) -> None:
-        """Find more directions, compute what lies inside of them, and forget the probes."""
+        """Find more directions, compute what lies inside of them, and predict the errors."""
         depth = self._passes.depth(self._open)
         sizes: dict[int, Array] = {}
         for one in self._open:
@@ -251,31 +243,39 @@ class Rounds:
             sizes[one] = norm_estimator.importance(layer.activity, layer.norms(self._probes))
             sizes[one] /= length if length > 0 else 1.0
         largest = max(float(size.max(initial=0.0)) for size in sizes.values())
+        shapes = self._passes.shapes[:depth]
+        numbers = [
+            held((sizes.get(one, np.zeros(shape)) / (largest or 1.0)).astype(self._x.dtype))
+            for one, shape in enumerate(shapes)
+        ]
         rows = np.empty((count, self._x.size), self._x.dtype)
         for block in slices(count, self._passes.rows_back(depth)):
-            numbers = [
-                np.zeros((block.stop - block.start, *self._passes.shapes[one]), self._x.dtype)
-                for one in range(depth)
-            ]
-            # Drawn one after another, the numbers are the same in blocks of any size.
+            signs = [np.zeros((block.stop - block.start, *shape), np.uint8) for shape in shapes]
+            # Drawn one after another, they are the same in blocks of any size.
             for row in range(block.stop - block.start):
-                for one, size in sizes.items():
-                    drawn = self._random_sums.standard_normal(size.shape, np.float32)
-                    numbers[one][row] = drawn * (size / largest if largest > 0 else size)
-            rows[block] = self._passes.sums(self._x, numbers).reshape(-1, self._x.size)
+                for one in sizes:
+                    signs[one][row] = self._signs(shapes[one])
+            sums = self._passes.sums(self._state, numbers, signs)
+            rows[block] = sums.reshape(-1, self._x.size)
             self._taken += block.stop - block.start
             taken(block.stop - block.start)
         first = len(self._basis)
-        self._basis = norm_estimator.extended_basis(self._basis, np.nan_to_num(rows))
-        self._probes = 0
-        for one in self._open:
-            self._layers[one].squares[...] = 0
-        for block in slices(count, self._passes.rows_forward(depth)):
-            directions = self._basis[first:][block]
-            for one, squares in self._squares(directions, depth, self._open):
-                self._layers[one].inside += squares.sum(axis=0)
-            self._taken += len(directions)
-            taken(len(directions))
+        self._basis = self._passes.extended_basis(self._basis, np.nan_to_num(rows))
+        outside = {one: self._layers[one].outside(self._probes) for one in self._open}
+        found = self._basis[first:]
+        if len(found) < count:
+            # It spans all that there is.
+            self._largest_basis = len(self._basis)
+        for block in slices(len(found), self._passes.rows_forward(depth)):
+            for one, gained in self._inside(found[block], depth, self._open):
+                self._layers[one].inside += gained
+                # What of w w is now known to be inside is not outside; which probes said so does
+                # not matter any more.
+                self._layers[one].squares[0] -= self._probes * gained
+            taken(len(found[block]))
+        for one, share in outside.items():
+            left = self._layers[one].outside(self._probes)
+            self._layers[one].error *= max(LEAST_LEFT, left / share if share > 0 else 0.0)
 
     def _compute_exactly(self, which: Sequence[int], taken: Callable[[int], None]) -> None:
         """Finish layers whose neurons see so little that one probe serves many of them."""
@@ -287,37 +287,48 @@ class Rounds:
         depth = self._passes.depth(which)
         for block in slices(self._passes.colours(which), self._passes.rows_forward(depth)):
             directions = self._passes.coloured(which, block).astype(self._x.dtype)
-            for one, squares in self._squares(directions, depth, which):
-                self._layers[one].inside += squares.sum(axis=0)
-            self._taken += len(directions)
+            for one, inside in self._inside(directions, depth, which):
+                self._layers[one].inside += inside
             taken(len(directions))
         self._update_maps(which)
         self._close(which)
 
-    def _squares(
+    def _inside(
         self, directions: Array, depth: int, which: Sequence[int]
     ) -> list[tuple[int, Array]]:
-        """Return (w z)^2 of directions, (count, d) or (count, *input_shape), of some layers."""
+        """Return what lies inside of the span of orthonormal directions, of some layers."""
+        of_one = np.zeros(len(directions), np.int32)
+        self._taken += len(directions)
+        return [(one, sums[0]) for one, sums in self._squares(directions, of_one, depth, which)]
+
+    def _squares(
+        self, directions: Array, groups: NDArray[np.int32], depth: int, which: Sequence[int]
+    ) -> list[tuple[int, Array]]:
+        """Return sums of (w z)^2 over groups of directions, (count, ...), of some layers."""
         images = directions.reshape(-1, *self._x.shape[1:])
-        found = self._passes.squares(self._x, images, depth)
+        found = self._passes.squares(self._state, images, groups, depth)
         return [(one, found[one]) for one in which]
 
+    def _signs(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Draw 0 or 1 for each neuron of a layer."""
+        size = math.prod(shape)
+        drawn = np.frombuffer(self._random_sums.bytes(-(-size // 8)), np.uint8)
+        return np.unpackbits(drawn, count=size).reshape(shape)
+
+    def _find_error(self, one: int) -> None:
+        """Make a layer's map, and about its error: all groups' parts of it are in a few sums."""
+        layer = self._layers[one]
+        numbers = layer.map_and_error_numbers(self._probes_of_groups)
+        few = np.stack([numbers[0], *norm_estimator.few_error_numbers(numbers[1:])])
+        layer.take(self._passes.maps(self._state, one, few))
+
     def _update_maps(self, which: Sequence[int]) -> None:
-        """Make the maps and errors of some layers."""
-        sizes = [
-            self._probes // GROUPS + (group < self._probes % GROUPS) for group in range(GROUPS)
-        ]
+        """Make the maps of some layers and their errors."""
         for one in which:
             layer = self._layers[one]
-            numbers = norm_estimator.map_and_error_numbers(
-                layer.activity, layer.inside, layer.squares, sizes
-            )
-            maps = self._passes.maps(self._x, one, numbers)
-            layer.omega = maps[0]
-            variance = np.square(maps[1:], dtype=np.float64).sum(axis=0)
+            numbers = layer.map_and_error_numbers(self._probes_of_groups)
+            variance = layer.take(self._passes.maps(self._state, one, numbers))
             layer.standard_error = np.sqrt(variance).astype(self._x.dtype)
-            length = np.linalg.norm(layer.omega.astype(np.float64))
-            layer.error = float(np.sqrt(variance.sum()) / length) if length > 0 else 0.0
             layer.probes, layer.passes = self._probes, self._taken
 
     def _close(self, which: Sequence[int]) -> None:
@@ -327,31 +338,3 @@ class Rounds:
             self._check(one, layer.activity, layer.norms(self._probes).astype(self._x.dtype))
             layer.release()
         self._open = [one for one in self._open if one not in which]
-
-
-class _Told:
-    """Tells of progress towards an end that is only expected: never back, and 1 in all."""
-
-    def __init__(self, advance: Callable[[float], None]) -> None:
-        self._advance = advance
-        self._done = 0.0
-        self._of_a_pass = 0.0
-
-    def expect(self, taken: int, more: int) -> None:
-        """Take in how many passes were taken, and how many more are expected."""
-        self._of_a_pass = (1.0 - self._done) / max(1, more)
-        if self._done == 0.0:
-            self._tell(taken / (taken + more))
-            self._of_a_pass = (1.0 - self._done) / max(1, more)
-
-    def taken(self, passes: int) -> None:
-        """Take in that some passes were taken."""
-        self._tell(min(passes * self._of_a_pass, 1.0 - self._done))
-
-    def all(self) -> None:
-        """Tell of what is left."""
-        self._tell(1.0 - self._done)
-
-    def _tell(self, share: float) -> None:
-        self._done += share
-        self._advance(share)

@@ -9,8 +9,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-__all__ = ["Compiled", "cardinality", "check_that_arrays_can_be_had", "elements", "evaluated"]
+__all__ = [
+    "Compiled",
+    "cardinality",
+    "check_that_arrays_can_be_had",
+    "elements",
+    "evaluated",
+    "held",
+]
 
 Result = TypeVar("Result")
 
@@ -39,6 +47,11 @@ def _in_a_thread_of_its_own(function: Callable[[], Result]) -> Result:
         return executor.submit(function).result()
 
 
+def held(array: NDArray[Any]) -> Any:
+    """Return an array as `Compiled` takes it without copying it at every call."""
+    return tf.constant(array) if tf.executing_eagerly() else array
+
+
 class Compiled:
     """A TensorFlow function that takes and gives NumPy arrays.
 
@@ -62,9 +75,9 @@ class Compiled:
         self._lock = threading.Lock()
 
     def __call__(self, *arrays: Any) -> Any:
-        """Return the function's results for `arrays` as NumPy arrays, in the same structure."""
+        """Return the function's results as NumPy arrays, for arrays or what is `held` of them."""
         arrays = tuple(
-            np.asarray(array, spec.dtype.as_numpy_dtype)
+            array if isinstance(array, tf.Tensor) else np.asarray(array, spec.dtype.as_numpy_dtype)
             for array, spec in zip(arrays, self._signature, strict=True)
         )
         if tf.executing_eagerly():

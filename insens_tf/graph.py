@@ -84,12 +84,20 @@ class Graph:
                     del values[operand]
         return [values[position] for position in positions]
 
-    def pushed(self, x: tf.Tensor, changes: tf.Tensor, positions: Sequence[int]) -> list[tf.Tensor]:
+    def setting_state(self, positions: Iterable[int]) -> list[int]:
+        """Return the positions of the values that the state on the way to others depends on."""
+        stateful = [one for one in self.ancestors(positions) if self.operations[one].has_state]
+        return sorted({operand for one in stateful for operand in self.operations[one].operands})
+
+    def pushed(
+        self, state: Mapping[int, tf.Tensor], changes: tf.Tensor, positions: Sequence[int]
+    ) -> list[tf.Tensor]:
         """Return how the values at `positions` change with the input, with the state held.
 
         Parameters
         ----------
-        x : tf.Tensor, shape (batch, *input_shape)
+        state : mapping of int to tf.Tensor, shape (batch, *shape of the operation) each
+            The values at least at what is `setting_state` on the way to `positions`.
         changes : tf.Tensor, shape (batch * count, *input_shape)
             `count` changes of each input, one input's after the other's.
         positions : sequence of int
@@ -98,14 +106,12 @@ class Graph:
         -------
         list of tf.Tensor, shape (batch * count, *shape of the operation) each
         """
-        ancestors = self.ancestors(positions)
-        values = dict(zip(ancestors, self.values(x, ancestors)))
         pushed = {0: changes}
-        for position in ancestors:
+        for position in self.ancestors(positions):
             if position:
                 operation = self.operations[position]
                 pushed[position] = operation.pushed(
-                    [values[operand] for operand in operation.operands],
+                    [state[operand] for operand in operation.operands if operation.has_state],
                     [pushed[operand] for operand in operation.operands],
                 )
         return [pushed[position] for position in positions]
@@ -182,13 +188,17 @@ class Graph:
         return activity, self._taken_back(values, zip(operation.operands, rows))
 
     def taken_back(
-        self, x: tf.Tensor, positions: Sequence[int], numbers: Sequence[tf.Tensor]
+        self,
+        state: Mapping[int, tf.Tensor],
+        positions: Sequence[int],
+        numbers: Sequence[tf.Tensor],
     ) -> tf.Tensor:
         """Return the sum over neurons of all layers of number * w: several for one input at once.
 
         Parameters
         ----------
-        x : tf.Tensor, shape (1, *input_shape)
+        state : mapping of int to tf.Tensor, shape (1, *shape of the operation) each
+            The values at least at what is `setting_state` on the way to `positions`.
         positions : sequence of int
             The neurons' layers.
         numbers : sequence of tf.Tensor, shape (count, *shape of the operation)
@@ -198,14 +208,12 @@ class Graph:
         -------
         tf.Tensor, shape (count, *input_shape)
         """
-        ancestors = self.ancestors(positions)
-        values = dict(zip(ancestors, self.values(x, ancestors)))
-        return self._taken_back(values, zip(positions, numbers))
+        return self._taken_back(state, zip(positions, numbers))
 
     def _taken_back(
-        self, values: Mapping[int, tf.Tensor], gradients: Iterable[tuple[int, tf.Tensor]]
+        self, state: Mapping[int, tf.Tensor], gradients: Iterable[tuple[int, tf.Tensor]]
     ) -> tf.Tensor:
-        """Take gradients, of values by their position, back to the input; the state is values'."""
+        """Take gradients, of values by their position, back to the input."""
         parts: dict[int, list[tf.Tensor]] = {}
         for position, gradient in gradients:
             parts.setdefault(position, []).append(gradient)
@@ -213,7 +221,13 @@ class Graph:
             if position not in parts:
                 continue
             operation = self.operations[position]
-            operands = [values[operand] for operand in operation.operands]
+            operands = [
+                state[operand]
+                if operation.has_state
+                # Of what has no state the shape alone matters.
+                else tf.zeros((1, *self.operations[operand].shape), self.dtype)
+                for operand in operation.operands
+            ]
             back = operation.transposed(*operands)(summed(parts.pop(position)))
             for operand, part in zip(operation.operands, back):
                 parts.setdefault(operand, []).append(part)

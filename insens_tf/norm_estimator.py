@@ -25,6 +25,7 @@ from insens_tf import equations
 
 __all__ = [
     "extended_basis",
+    "few_error_numbers",
     "importance",
     "map_and_error_numbers",
     "outside",
@@ -126,24 +127,55 @@ def importance(activity: Array, norms: Array) -> Array:
     return np.divide(np.abs(activity), norms, out=np.zeros(norms.shape), where=usable)
 
 
-def extended_basis(basis: Array, rows: Array) -> Array:
+def few_error_numbers(numbers: Array) -> Array:
+    """Return a few sums of the groups' numbers whose squares add up to about what all of theirs do.
+
+    They are sums and differences of all groups, orthogonal to each other: a half of the groups less
+    the other half. As the groups' numbers add up to 0, the mean of such a square is 8/7 of the sum
+    of all squares of 8.
+
+    Parameters
+    ----------
+    numbers : numpy.ndarray, shape (groups, ...)
+        Of a map's error, as `map_and_error_numbers` returns them behind the map's.
+
+    Returns
+    -------
+    numpy.ndarray, shape (2, ...)
+    """
+    groups = len(numbers)
+    halves = np.where(np.arange(groups) < groups // 2, 1.0, -1.0)
+    in_turn = np.where(np.arange(groups) % 2, -1.0, 1.0)
+    signs = np.stack([halves, in_turn]) * np.sqrt((groups - 1) / groups / 2)
+    return np.tensordot(signs.astype(numbers.dtype), numbers, axes=1)
+
+
+def extended_basis(basis: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Return an orthonormal basis that spans what `basis` does, first, and also `rows`.
 
     Parameters
     ----------
-    basis : numpy.ndarray, shape (q, d)
+    basis : tf.Tensor, shape (q, d)
         Orthonormal rows.
-    rows : numpy.ndarray, shape (g, d)
-        Any; q + g is at most d.
+    rows : tf.Tensor, shape (g, d)
+        Any.
 
     Returns
     -------
-    numpy.ndarray, shape (q + g, d)
-        Orthonormal rows even where those given are dependent.
+    tf.Tensor, shape (q + up to g, d)
+        Orthonormal rows. What depends on others up to rounding adds none.
     """
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    rows = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    return np.ascontiguousarray(np.linalg.qr(np.concatenate([basis, rows]).T)[0].T)
+    rounding = np.finfo(rows.dtype.as_numpy_dtype).eps
+    # What is left outside is as orthogonal as it is long; the second time it is long.
+    for _ in range(2):
+        lengths = tf.norm(rows, axis=1, keepdims=True)
+        rows = tf.math.divide_no_nan(rows, lengths)
+        rows = outside(basis, rows)
+        squares, directions = tf.linalg.eigh(tf.matmul(rows, rows, transpose_b=True))
+        independent = squares > rounding * tf.cast(tf.shape(rows)[0], rows.dtype)
+        directions = tf.boolean_mask(directions / tf.sqrt(tf.abs(squares)), independent, axis=1)
+        rows = tf.matmul(directions, rows, transpose_a=True)
+    return tf.concat([basis, rows], axis=0)
 
 
 def outside(basis: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

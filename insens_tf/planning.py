@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from insens_tf import memory
 from insens_tf.bounded_cache import BoundedCache
 from insens_tf.chunks import at_a_time, readable_size
-from insens_tf.estimate_rounds import GROUPS, LEAST_PROBES
+from insens_tf.estimate_rounds import LEAST_PROBES
 from insens_tf.graph import Graph
 from insens_tf.insens import Footprint, Passes
+from insens_tf.layer_estimate import GROUPS
 from insens_tf.layers import HiddenLayer
 from insens_tf.plan import MANY_GRADIENTS, MoreMemory, Plan, PlannedLayer
 from insens_tf.row_norms import WAYS, Choice, Cost, Way, choose, counted

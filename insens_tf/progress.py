@@ -8,7 +8,13 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-__all__ = ["PATIENCE_IN_SECONDS", "progress_bar", "progress_of_inputs", "scaled"]
+__all__ = [
+    "PATIENCE_IN_SECONDS",
+    "ExpectedProgress",
+    "progress_bar",
+    "progress_of_inputs",
+    "scaled",
+]
 
 PATIENCE_IN_SECONDS = 2.0
 """Work that is done sooner shows no bar."""
@@ -49,3 +55,31 @@ def progress_of_inputs(what: str, inputs: int, shown: bool) -> Iterator[Callable
 def scaled(advance: Callable[[float], None], unit: float) -> Callable[[float], None]:
     """Return what takes shares of a piece of work which is so many of the units of `advance`."""
     return lambda done: advance(done * unit)
+
+
+class ExpectedProgress:
+    """Tells of progress towards an end that is only expected: never back, and 1 in all."""
+
+    def __init__(self, advance: Callable[[float], None]) -> None:
+        self._advance = advance
+        self._done = 0.0
+        self._of_a_pass = 0.0
+
+    def expect(self, taken: int, more: int) -> None:
+        """Take in how many passes were taken, and how many more are expected."""
+        self._of_a_pass = (1.0 - self._done) / max(1, more)
+        if self._done == 0.0:
+            self._tell(taken / (taken + more))
+            self._of_a_pass = (1.0 - self._done) / max(1, more)
+
+    def taken(self, passes: int) -> None:
+        """Take in that some passes were taken."""
+        self._tell(min(passes * self._of_a_pass, 1.0 - self._done))
+
+    def all(self) -> None:
+        """Tell of what is left."""
+        self._tell(1.0 - self._done)
+
+    def _tell(self, share: float) -> None:
+        self._done += share
+        self._advance(share)

@@ -129,6 +129,11 @@ def test_rows_of_estimates_are_joined_and_shown() -> None:
     first, last = table.splitlines()[-2:]
     assert re.fullmatch(r"tiny +first +43 +exact +1e-07", first.strip())
     assert re.fullmatch(r"tiny +last +64 +1 +0.500 +0.04 +0.05 +1.25", last.strip())
+    rows[1] |= {"processor_ratio": 0.25, "memory": 2**20, "ways": ["crops", "narrow"]}
+    rows[1] |= {"planned": 30.0, "exact_ratio": 0.5}
+    table = report.printed({**timing.environment(), "rounds": 1, "estimates": rows})
+    words = r"tiny +last .*0.500 +0.250 +16 +1.0 MiB +crops, narrow +30 +32 +0.04 +0.05 +1.25"
+    assert re.fullmatch(words, table.splitlines()[-1].strip())
 
 
 @pytest.mark.slow
@@ -137,7 +142,9 @@ def test_the_error_of_an_estimate_is_that_of_its_map(
 ) -> None:
     randomise(model, 2)
     x = images(SHAPE, 1, seed=2)
-    arguments = Namespace(layers="every", tolerance=0.2, seeds=1, rounds=0, exact=1e9)
+    arguments = Namespace(
+        layers="every", tolerance=0.2, seeds=1, rounds=0, exact=1e9, exact_timed=1e9
+    )
     frequency = {layer.name: np.ones(layer.shape) for layer in network.layers}
     rows = estimates.measured(network, x, frequency, "tiny", arguments)
     assert [row["layer"] for row in rows] == [layer.name for layer in network.layers]
@@ -155,6 +162,9 @@ def test_the_error_of_an_estimate_is_that_of_its_map(
     assert of_all["layer"] == f"all {len(network.layers)}"
     assert of_all["largest_error"] <= 0.2
     assert of_all["seconds"] > 0
+    assert of_all["processor_ratio"] > 0 < of_all["exact_ratio"]
+    assert of_all["ways"]
+    assert of_all["planned"] > 0
 
 
 def test_the_error_of_insens_is_small_and_found_where_it_is_not(

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import insens_tf
 from insens_tf.estimate import InsensEstimate
-from insens_tf.estimate_rounds import GROUPS
+from insens_tf.layer_estimate import GROUPS
 from insens_tf.norm_estimator import map_and_error_numbers
 from tests.architectures import build, images
 from tests.conftest import Case, CaseOf, needs_eager_mode_off, slow, slow_but
@@ -45,9 +45,9 @@ def sizes_of_groups(probes: int) -> list[int]:
 def map_and_error(
     terms: np.ndarray, inside: np.ndarray, squares: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Omega and its standard error, of the squares of probes in groups in turn, (probes, n, k)."""
+    """Omega and its standard error, of the squares of probes, group by group, (probes, n, k)."""
     sizes = sizes_of_groups(len(squares))
-    groups = np.stack([squares[group::GROUPS].sum(axis=0) for group in range(GROUPS)])
+    groups = np.stack([part.sum(axis=0) for part in np.array_split(squares, GROUPS)])
     numbers = map_and_error_numbers(terms, inside, groups, sizes)
     maps = np.einsum("gin,ind->gid", numbers, weights)
     return maps[0], np.sqrt(np.square(maps[1:]).sum(axis=0))

@@ -13,7 +13,8 @@ import tensorflow as tf
 import insens_tf
 from insens_tf import norm_estimator
 from insens_tf.estimate_passes import grouped
-from insens_tf.estimate_rounds import GROUPS, LEAST_PROBES, LayerEstimate, Rounds
+from insens_tf.estimate_rounds import LEAST_PROBES, Rounds
+from insens_tf.layer_estimate import GROUPS, LayerEstimate
 from tests.architectures import build
 from tests.conftest import CaseOf, needs_eager_mode_off
 from tests.oracle import assert_agrees
@@ -48,15 +49,25 @@ class MatrixPasses:
     def outside(self, basis: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return rows - rows @ basis.T @ basis
 
-    def squares(self, x: np.ndarray, directions: np.ndarray, depth: int) -> list[np.ndarray]:
-        assert len(directions) <= self.rows
-        return [np.square(directions @ layer.T) for layer in self.layers[:depth]]
+    def extended_basis(self, basis: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return extended(basis, rows)
 
-    def sums(self, x: np.ndarray, numbers: Sequence[np.ndarray]) -> np.ndarray:
-        assert all(len(one) <= self.rows for one in numbers)
+    def squares(
+        self, state: Any, directions: np.ndarray, groups: np.ndarray, depth: int
+    ) -> list[np.ndarray]:
+        assert len(directions) <= self.rows
+        assert groups[0] == 0
+        of_groups = np.eye(groups[-1] + 1)[groups].T
+        return [of_groups @ np.square(directions @ layer.T) for layer in self.layers[:depth]]
+
+    def sums(
+        self, state: Any, sizes: Sequence[np.ndarray], signs: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        assert all(len(one) <= self.rows for one in signs)
+        numbers = [np.where(plus, 1, -1) * size for size, plus in zip(sizes, signs, strict=True)]
         return np.sum([one @ layer for one, layer in zip(numbers, self.layers)], axis=0)
 
-    def maps(self, x: np.ndarray, layer: int, numbers: np.ndarray) -> np.ndarray:
+    def maps(self, state: Any, layer: int, numbers: np.ndarray) -> np.ndarray:
         return numbers @ self.layers[layer]
 
     def colours(self, wanted: Sequence[int]) -> int:
@@ -64,6 +75,10 @@ class MatrixPasses:
 
     def coloured(self, wanted: Sequence[int], chosen: slice) -> np.ndarray:
         return np.eye(SIZE)[chosen]
+
+
+def extended(basis: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(norm_estimator.extended_basis(tf.constant(basis), tf.constant(rows)))
 
 
 def matrix(decay: float, seed: int = 0, neurons: int = 80, rank: int = SIZE) -> np.ndarray:
@@ -95,7 +110,7 @@ def exact(weights: np.ndarray, terms: np.ndarray) -> np.ndarray:
 def rounds(passes: Any, seed: int = 0, largest_basis: int = SIZE) -> Rounds:
     weighted = [activity(layer, number) for number, layer in enumerate(passes.layers)]
     x = np.zeros((1, SIZE))
-    return Rounds(passes, x, weighted, seed, largest_basis, lambda *checked: None)
+    return Rounds(passes, x, {}, weighted, seed, largest_basis, lambda *checked: None)
 
 
 def estimated(passes: Any, tolerance: float, **options: Any) -> list[LayerEstimate]:
@@ -110,7 +125,7 @@ def test_what_is_inside_and_outside_of_a_basis_adds_up() -> None:
     """Over all directions of the input, whatever the basis: so no probe is off on average."""
     weights, random = matrix(1.0), np.random.default_rng(1)
     for rows in (0, 1, 13, SIZE):
-        basis = norm_estimator.extended_basis(np.empty((0, SIZE)), random.normal(size=(rows, SIZE)))
+        basis = extended(np.empty((0, SIZE)), random.normal(size=(rows, SIZE)))
         inside = np.square(weights @ basis.T).sum(axis=1)
         directions = np.asarray(norm_estimator.outside(basis, np.eye(SIZE)))
         rest = 7 * np.square(directions @ weights.T).sum(axis=0)
@@ -120,12 +135,12 @@ def test_what_is_inside_and_outside_of_a_basis_adds_up() -> None:
 
 def test_a_basis_stays_orthonormal_and_spans_what_is_given() -> None:
     random = np.random.default_rng(0)
-    first = norm_estimator.extended_basis(np.empty((0, SIZE)), random.normal(size=(5, SIZE)))
+    first = extended(np.empty((0, SIZE)), random.normal(size=(5, SIZE)))
     dependent = np.concatenate(
         [first[:2], 1e-9 * random.normal(size=(3, SIZE)), np.zeros((2, SIZE))]
     )
-    basis = norm_estimator.extended_basis(first, dependent)
-    np.testing.assert_allclose(basis @ basis.T, np.eye(12), atol=1e-12)
+    basis = extended(first, dependent)
+    np.testing.assert_allclose(basis @ basis.T, np.eye(8), atol=1e-12)
     np.testing.assert_allclose(norm_estimator.outside(basis, first), 0, atol=1e-12)
     np.testing.assert_allclose(norm_estimator.outside(basis, 1e9 * dependent[2:5]), 0, atol=1e-9)
 
@@ -251,6 +266,104 @@ def test_progress_goes_to_one() -> None:
         assert sum(told) == pytest.approx(1.0)
 
 
+def test_a_few_sums_of_groups_have_the_error_of_all() -> None:
+    """On average over groups that are alike and add up to 0, whatever each is."""
+    random = np.random.default_rng(0)
+    groups = random.normal(size=(GROUPS, 40_000)) * random.uniform(0, 2, 40_000)
+    groups -= groups.mean(axis=0)
+    few = norm_estimator.few_error_numbers(groups)
+    assert len(few) < GROUPS / 2
+    assert np.square(few).sum() == pytest.approx(np.square(groups).sum(), rel=0.03)
+    assert abs(np.sum(few[0] * few[1])) < 0.02 * np.square(few).sum()
+
+
+class CountedPasses(MatrixPasses):
+    """Counts the maps that are made of each layer, and whether the whole error is."""
+
+    def __init__(self, layers: Sequence[np.ndarray]) -> None:
+        super().__init__(layers)
+        self.mapped: list[tuple[int, int]] = []
+
+    def maps(self, state: Any, layer: int, numbers: np.ndarray) -> np.ndarray:
+        self.mapped.append((layer, len(numbers)))
+        return super().maps(state, layer, numbers)
+
+
+def test_looks_at_what_decides_and_maps_what_is_done() -> None:
+    # Of flat spectra errors are like the shares that a basis leaves outside.
+    passes = CountedPasses([matrix(0.0, seed) for seed in range(6)])
+    this = rounds(passes)
+    this._push_probes(64, lambda count: None)
+    this._look(0.01, of=6)
+    assert passes.mapped == [(layer, 3) for layer in range(6)]
+    first = [one.error for one in this._layers]
+    for layer, error in enumerate(first):
+        this._update_maps([layer])
+        assert error == pytest.approx(this._layers[layer].error, rel=0.5)
+
+    by_error = np.argsort(first)
+    for one, error in zip(by_error, (0.02, 0.03, 0.1, 0.5, 0.6, 0.7), strict=True):
+        this._layers[one].error = error
+    passes.mapped.clear()
+    this._taken += 1
+    # Of the first three errors become about 0.15, a fourth: of the others they are said to.
+    this._look(0.022, expected=0.9)
+    deciding, others = [int(one) for one in by_error[:2:-1]], by_error[:3]
+    assert passes.mapped[:3] == [(one, 3) for one in deciding]
+    assert passes.mapped[3:] == [(int(others[0]), 1 + GROUPS)]
+    assert this._layers[others[0]].passes == this._taken
+    assert [this._layers[one].error for one in others[1:]] == pytest.approx([0.027, 0.09])
+
+
+def test_what_is_predicted_falls_as_what_decides_does() -> None:
+    passes = CountedPasses([matrix(0.0, seed) for seed in range(5)])
+    this = rounds(passes)
+    this._push_probes(64, lambda count: None)
+    for one, layer in enumerate(this._layers):
+        layer.error = 10.0 - one
+    this._look(1e-3)
+    change = max(this._layers[one].error / (10.0 - one) for one in range(3))
+    assert change < 0.1
+    assert [one.error for one in this._layers[3:]] == pytest.approx([7 * change, 6 * change])
+
+
+@pytest.mark.parametrize(
+    ("errors", "colours", "left", "expected"),
+    [
+        # The last one needs all probes anyhow: exactness of the others comes on top.
+        ((0.1, 0.1, 0.5), (10, 20, 3000), 5000, 0),
+        ((0.5, 0.1, 0.06), (10, 300, 900), 5000, 1),
+        ((0.5, 0.4, 0.06), (10, 300, 2000), 5000, 2),
+        ((0.5, 0.4, 0.4), (10, 20, 30), 5000, 3),
+        # There are no passes for it.
+        ((0.5, 0.4, 0.06), (10, 300, 2000), 299, 0),
+        ((0.5, 0.4, 0.4), (10, 20, 30), 9, 0),
+    ],
+)
+def test_as_many_first_layers_are_exact_as_spare_most(
+    errors: tuple[float, ...], colours: tuple[int, ...], left: int, expected: int
+) -> None:
+    """Of all numbers of them, by the work of what is pushed for these and for the others."""
+
+    class Passes(MatrixPasses):
+        def colours(self, wanted: Sequence[int]) -> int:
+            return colours[max(wanted)]
+
+    this = rounds(Passes([matrix(0.0, seed) for seed in range(3)]))
+    this._push_probes(16, lambda count: None)
+    for layer, error in zip(this._layers, errors, strict=True):
+        layer.error = error
+
+    def work(exact: int) -> float:
+        needed = [1.1 * 16 * (error / 0.05) ** 2 - 16 for error in errors[exact:]]
+        pushed = 3 * min(max([*needed, 0.0]), left)
+        return pushed + (exact * colours[exact - 1] if exact else 0)
+
+    possible = [one for one in range(4) if one == 0 or colours[one - 1] <= left]
+    assert min(possible, key=work) == expected
+    assert this._cheaper_exactly(0.05, left) == list(range(expected))
+
+
 # --- of networks ---------------------------------------------------------------------------------
 
 
@@ -290,9 +403,9 @@ def test_sums_over_several_layers(name: str, case: CaseOf) -> None:
     positions = [layer.position for layer in this.network.layers]
     numbers = [random.normal(size=(3, *layer.shape)) for layer in this.network.layers]
     graph = this.network._graph
-    actual = graph.taken_back(
-        tf.constant(this.x[:1]), positions, [tf.constant(one) for one in numbers]
-    )
+    setting = graph.setting_state(positions)
+    state = dict(zip(setting, graph.values(tf.constant(this.x[:1]), setting), strict=True))
+    actual = graph.taken_back(state, positions, [tf.constant(one) for one in numbers])
     expected = sum(
         one.reshape(3, -1) @ reference.weights[0].reshape(one[0].size, -1)
         for one, (_, reference) in zip(numbers, this.hidden, strict=True)

@@ -106,7 +106,7 @@ class Operation(ABC):
         Parameters
         ----------
         values : sequence of tf.Tensor, shape (batch, *operand shape) each
-            The operands', which set the state.
+            The operands', which set the state; of what has no state they are not looked at.
         changes : sequence of tf.Tensor, shape (batch * count, *operand shape) each
             `count` changes of each operand, one input's after the other's.
 
@@ -123,8 +123,9 @@ class Operation(ABC):
         """Return what takes gradients at this operation's value back to its operands.
 
         With the state held that it has at the operands' `values` for one input, (1, *shape) each:
-        from gradients (count, *shape) to a list of (count, *operand shape). This one, by automatic
-        differentiation, is right for every operation; others are faster.
+        from gradients (count, *shape) to a list of (count, *operand shape). Of what has no state
+        the shapes of these alone matter. This one, by automatic differentiation, is right for every
+        operation; others are faster.
         """
 
         def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:

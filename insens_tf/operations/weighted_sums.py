@@ -54,14 +54,7 @@ class Matrix(Pointwise, Affine):
         return super().work(rows) + weights * (positions + WEIGHT_WORK / rows)
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
-        shape = values[0].shape[1:]
-        kernel = tf.convert_to_tensor(self.kernel)
-
-        def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
-            above = tf.reshape(gradient, (-1, self.shape[-1]))
-            return [tf.reshape(tf.matmul(above, kernel, transpose_b=True), (-1, *shape))]
-
-        return backward
+        return _through_matrix(self.channel_matrix(), values[0].shape[1:])
 
     def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
         if not self.has_rows:
@@ -86,7 +79,18 @@ class Convolution(Affine):
 
     @property
     def repeats_operands(self) -> bool:
-        return self.strides != (1, 1)
+        return not (self._is_convolution_back or self._has_gradient_of_its_own)
+
+    @property
+    def _is_convolution_back(self) -> bool:
+        """Whether gradients are taken back by a convolution."""
+        many = self.operand_shape[-1] >= FEW_CHANNELS
+        return self.strides == (1, 1) and self.groups == 1 and many
+
+    @property
+    def _has_gradient_of_its_own(self) -> bool:
+        """Whether TensorFlow has an operation for its gradient, on the CPU too."""
+        return self.dilation == (1, 1) and self.groups == 1
 
     @property
     def has_rows(self) -> bool:
@@ -116,10 +120,26 @@ class Convolution(Affine):
         )
 
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
-        if self.strides != (1, 1) or self.groups > 1 or self.operand_shape[-1] < FEW_CHANNELS:
+        kernel = tf.convert_to_tensor(self.kernel)
+        if self.mixes_channels and self.shape[:-1] == self.operand_shape[:-1]:
+            return _through_matrix(self.channel_matrix(), self.operand_shape)
+        if self._is_convolution_back:
+            return self._convolution_back(kernel)
+        if not self._has_gradient_of_its_own:
             return super().transposed(*values)
-        # TensorFlow's gradient of a convolution is slower than the convolution that it is.
-        kernel = tf.reverse(tf.convert_to_tensor(self.kernel), [0, 1])
+        return lambda gradient: [
+            tf.nn.conv2d_transpose(
+                gradient,
+                kernel,
+                (tf.shape(gradient)[0], *self.operand_shape),
+                self.strides,
+                self.padding.upper(),
+            )
+        ]
+
+    def _convolution_back(self, kernel: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        """Return `transposed` as a convolution, of which TensorFlow's own gradient is slower."""
+        kernel = tf.reverse(kernel, [0, 1])
         kernel = tf.transpose(kernel, (0, 1, 3, 2))
         paddings = [[0, 0]]
         for window, below, above in zip(
@@ -190,9 +210,32 @@ class DepthwiseConvolution(Affine):
     padding: str
     operand_shape: tuple[int, ...]
 
+    @property
+    def repeats_operands(self) -> bool:
+        return not self._has_gradient_of_its_own
+
+    @property
+    def _has_gradient_of_its_own(self) -> bool:
+        """Whether TensorFlow has an operation for its gradient, on the CPU too."""
+        return self.dilation == (1, 1)
+
     def work(self, rows: int) -> float:
         sizes = tuple(self.kernel.shape)[: len(self.strides)]
         return super().work(rows) + CONVOLUTION_WORK * self.size * math.prod(sizes)
+
+    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        if not self._has_gradient_of_its_own:
+            return super().transposed(*values)
+        kernel = tf.convert_to_tensor(self.kernel)
+        return lambda gradient: [
+            tf.nn.depthwise_conv2d_backprop_input(
+                (tf.shape(gradient)[0], *self.operand_shape),
+                kernel,
+                gradient,
+                (1, *self.strides, 1),
+                self.padding.upper(),
+            )
+        ]
 
     @property
     def locality(self) -> Locality:
@@ -277,3 +320,22 @@ class TransposedConvolution(Affine):
             self.padding.upper(),
         )
         return self.of_known_shape(result)
+
+
+def _through_matrix(
+    matrix: tf.Tensor, shape: Sequence[int]
+) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+    """Return `transposed` of what takes each position's channels times a matrix.
+
+    Parameters
+    ----------
+    matrix : tf.Tensor, shape (operand's channels, channels)
+    shape : sequence of int
+        The operand's.
+    """
+
+    def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
+        above = tf.reshape(gradient, (-1, matrix.shape[1]))
+        return [tf.reshape(tf.matmul(above, matrix, transpose_b=True), (-1, *shape))]
+
+    return backward

@@ -100,10 +100,12 @@ def pushed_squares(
         The sum over probes z of (w z)^2 of every neuron, one a layer, (n, *layer shape).
     """
     inputs, count = tf.shape(x)[0], tf.shape(probes)[0]
+    setting = graph.setting_state(positions)
+    state = dict(zip(setting, graph.values(x, setting)))
     changes = tf.tile(probes, [inputs] + [1] * len(graph.input_shape))
     return [
         accumulation.of(tf.reshape(value, (inputs, count, *value.shape[1:])), 1)
-        for value in graph.pushed(x, changes, positions)
+        for value in graph.pushed(state, changes, positions)
     ]
 
 

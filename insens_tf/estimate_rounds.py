@@ -85,7 +85,8 @@ class Rounds:
         self._open = list(range(len(self._layers)))
         needed = sum(int(np.count_nonzero(activity)) for activity in weighted)
         self._largest_basis = min(largest_basis, x.size, needed)
-        self._basis = np.empty((0, x.size), x.dtype)
+        # As long as it is, it is copied once.
+        self._basis = held(np.empty((0, x.size), x.dtype))
         # The probes are the same whatever is taken back between them.
         self._random = np.random.default_rng(seed)
         self._random_sums = np.random.default_rng([seed, 1])
@@ -260,12 +261,13 @@ class Rounds:
             self._taken += block.stop - block.start
             taken(block.stop - block.start)
         first = len(self._basis)
-        self._basis = self._passes.extended_basis(self._basis, np.nan_to_num(rows))
+        basis = self._passes.extended_basis(self._basis, np.nan_to_num(rows))
+        self._basis = held(basis)
         outside = {one: self._layers[one].outside(self._probes) for one in self._open}
-        found = self._basis[first:]
+        found = basis[first:]
         if len(found) < count:
             # It spans all that there is.
-            self._largest_basis = len(self._basis)
+            self._largest_basis = len(basis)
         for block in slices(len(found), self._passes.rows_forward(depth)):
             for one, gained in self._inside(found[block], depth, self._open):
                 self._layers[one].inside += gained

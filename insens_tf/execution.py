@@ -90,7 +90,9 @@ class Compiled:
         return self._run_in_session(arrays)
 
     def _trace(self) -> Any:
-        function = tf.function(self._python_function, autograph=False)
+        # Of a function with other parameters than the signature's TensorFlow 2.14 first tries to
+        # bind these at every call, and puts the arrays into the text of an error that nobody sees.
+        function = tf.function(lambda *tensors: self._python_function(*tensors), autograph=False)
         return function.get_concrete_function(*self._signature)
 
     def _run_in_session(self, arrays: Sequence[np.ndarray]) -> Any:

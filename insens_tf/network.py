@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -15,6 +15,7 @@ from insens_tf.argument_types import FrequencyLike, LayerLike, Neurons
 from insens_tf.arguments import one_of
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.chunks import at_a_time, slices
+from insens_tf.constant_neurons import ConstantNeurons, constant_neurons
 from insens_tf.estimate import (
     MOST_PASSES,
     Estimator,
@@ -247,6 +248,44 @@ class SwitchedNetwork(RegionNetwork):
                 yield x
 
         return counter(inputs(), self._too_large)
+
+    def dead_neurons(self, frequency: FrequencyLike) -> dict[str, ConstantNeurons]:
+        """Return the neurons that were active for none of the samples of a frequency.
+
+        Parameters
+        ----------
+        frequency : mapping of str to array
+            m/N of some hidden layers, as `activation_frequency` returns it.
+
+        Returns
+        -------
+        dict of str to ConstantNeurons
+            By the layer's name: which neurons they are, their indices, and how many a channel.
+
+        Raises
+        ------
+        ValueError
+            If the frequency is no mapping, of another network's layers, or outside 0..1.
+        """
+        return self._constant_neurons(frequency, 0.0)
+
+    def always_active(self, frequency: FrequencyLike) -> dict[str, ConstantNeurons]:
+        """Return the neurons that were active for every one of the samples of a frequency.
+
+        Parameters, results and errors are those of `dead_neurons`.
+        """
+        return self._constant_neurons(frequency, 1.0)
+
+    def _constant_neurons(
+        self, frequency: FrequencyLike, share: float
+    ) -> dict[str, ConstantNeurons]:
+        if not isinstance(frequency, Mapping):
+            raise ValueError(
+                "frequency: expected a mapping from each layer's name to its array, came "
+                f"{type(frequency).__name__}; activation_frequency returns one"
+            )
+        layers = self.layer(list(frequency), output=False) if frequency else []
+        return constant_neurons(frequency, layers, share)
 
     @overload
     def insens(

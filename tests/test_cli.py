@@ -207,10 +207,21 @@ def test_layers_lists_what_there_is_and_the_share_active(call: Any, trained: Tra
     assert found[-1] == ["", "all hidden layers", "", "", "114", ""]
     assert re.findall(r"over (\d+ \w+) inputs: (\S+),", proofs)[1][0] == "3 given"
     assert all(float(one) < 1e-6 for one in re.findall(r"inputs: (\S+),", proofs))
+    constant = {
+        name: [
+            int(
+                (one.activity > 0).all(axis=0).sum() if always else (one.activity <= 0).all(0).sum()
+            )
+            for always in (False, True)
+        ]
+        for name, one in trained.references.items()
+    }
+    both = {name: list(map(str, counts)) for name, counts in constant.items()}
+    everywhere = [str(sum(constant[name][i] for name in ("conv", "dense"))) for i in (0, 1)]
     assert table(shares) == [
-        ["0", "conv", "6 x 6 x 3", "108", f"{active['conv']:.1%}"],
-        ["1", "dense", "6", "6", f"{active['dense']:.1%}"],
-        ["", "all hidden layers", "", "114", f"{overall:.1%}"],
+        ["0", "conv", "6 x 6 x 3", "108", f"{active['conv']:.1%}", *both["conv"]],
+        ["1", "dense", "6", "6", f"{active['dense']:.1%}", *both["dense"]],
+        ["", "all hidden layers", "", "114", f"{overall:.1%}", *everywhere],
     ]
 
 
@@ -591,7 +602,8 @@ def test_names_from_elsewhere_stay_in_the_folder_of_results(
 # --- help and version ---------------------------------------------------------------------------
 
 NAMES = (
-    *("layers", "project", "analyze", "compare", "margins", "path", "sanity", "methods", "demo"),
+    *("layers", "project", "analyze", "compare", "margins", "path"),
+    *("monitor", "sanity", "methods", "demo"),
 )
 
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, list[type[Any]]] = {
     "compare": [NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions, HeatmapOptions],
     "margins": [NetworkOptions, ImageOptions, OptionalResultOptions],
     "path": [NetworkOptions, PictureOptions, OptionalResultOptions, HeatmapOptions],
+    "monitor": [NetworkOptions, ImageOptions, OptionalResultOptions],
     "sanity": [NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions],
 }
 

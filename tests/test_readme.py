@@ -76,6 +76,22 @@ def test_the_code_runs_and_gives_the_shapes_that_it_says(
 
 @with_keras_3
 @pytest.mark.slow
+def test_the_code_of_the_page_of_data_sets_runs(
+    demonstrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "insens_tf_demo").symlink_to(demonstrated / "insens_tf_demo")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "data_sets.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "docs/data_sets.md", "exec"), names)
+
+    assert len(names["history"].history["dense/dead"]) == 1
+    assert names["monitor"].measurements[-1].dead_since["dense"].shape == (24,)
+    assert imread(tmp_path / "states.png").std() > 0
+
+
+@pytest.mark.slow
 def test_the_code_of_the_page_of_regions_runs(
     demonstrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,8 @@ def layers(model_options: ModelOptions, data: str | None, image_options: ImageOp
 
     And the proof: how much the model and the switched network differ at most, on random inputs and
     (with --data) on up to 256 images. With --data also the share of neurons that are active for an
-    image, on average. Where a layer cannot be read, the reason and the way out; the exit code is 1.
+    image, on average, and how many are active for none of the images (dead) or for all. Where a
+    layer cannot be read, the reason and the way out; the exit code is 1.
     """
     opening = Opening(model_options, () if data is None else (data,), image_options)
     opening.read_files()
@@ -70,6 +71,7 @@ def _active_shares(network: Any, inputs: files.ModelInputs) -> str:
 
     with said_in_one_line():
         frequency = frequency_over(network, inputs, None)
+    dead, always = network.dead_neurons(frequency), network.always_active(frequency)
     rows = [
         [
             one.index,
@@ -77,6 +79,8 @@ def _active_shares(network: Any, inputs: files.ModelInputs) -> str:
             shape_text(one.shape),
             one.neurons,
             f"{frequency[one.name].mean():.1%}",
+            len(dead[one.name]),
+            len(always[one.name]),
         ]
         for one in network.layers
     ]
@@ -84,10 +88,11 @@ def _active_shares(network: Any, inputs: files.ModelInputs) -> str:
     if neurons:
         active = sum(int(count.sum()) for count in frequency.counts.values())
         share = f"{active / (frequency.samples * neurons):.1%}"
-        rows.append(["", "all hidden layers", "", neurons, share])
+        counts = [sum(map(len, found.values())) for found in (dead, always)]
+        rows.append(["", "all hidden layers", "", neurons, share, *counts])
     return tabulate.tabulate(
         rows,
-        ["index", "hidden layer", "shape", "neurons", "active"],
-        colalign=("right", "left", "left", "right", "right"),
+        ["index", "hidden layer", "shape", "neurons", "active", "dead", "always active"],
+        colalign=("right", "left", "left", "right", "right", "right", "right"),
         disable_numparse=True,
     )

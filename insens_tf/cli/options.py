@@ -25,6 +25,7 @@ __all__ = [
     "OptionalResultOptions",
     "PictureOptions",
     "ResultOptions",
+    "argument",
     "examples",
     "images_argument",
     "layer_help",

@@ -19,6 +19,7 @@ from insens_tf.cli.demo_command import demo
 from insens_tf.cli.layers_command import layers
 from insens_tf.cli.margins_command import margins
 from insens_tf.cli.methods_command import methods
+from insens_tf.cli.monitor_command import monitor
 from insens_tf.cli.options import examples
 from insens_tf.cli.path_command import path
 from insens_tf.cli.project_command import project
@@ -46,7 +47,7 @@ def command_line() -> None:
     """
 
 
-for command in (layers, project, analyze, compare, margins, path, sanity, methods, demo):
+for command in (layers, project, analyze, compare, margins, path, monitor, sanity, methods, demo):
     command_line.add_command(command)
 
 

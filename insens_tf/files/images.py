@@ -16,7 +16,7 @@ from insens_tf.files.arrays import npz_names, read_npy, read_npz
 from insens_tf.files.file_errors import UnusableFileError, neighbours, printable, reading
 from insens_tf.files.pictures import PICTURE_ENDINGS, PICTURE_FORMS, read_picture
 
-__all__ = ["Images", "check_image_paths", "read_images"]
+__all__ = ["Images", "check_image_paths", "natural_order", "read_images"]
 
 _ARRAY_ENDINGS = (".npy", ".npz")
 _IMAGE_FORMS = f"{PICTURE_FORMS} files, a folder of them, or one .npy or .npz file"
@@ -159,10 +159,11 @@ def _pictures_in(folder: Path) -> list[Path]:
             f"images folder {folder} holds no {PICTURE_FORMS} file itself (subfolders are not "
             "searched)"
         )
-    return sorted(pictures, key=lambda path: _natural_order(path.name))
+    return sorted(pictures, key=lambda path: natural_order(path.name))
 
 
-def _natural_order(name: str) -> list[str | tuple[int, str]]:
+def natural_order(name: str) -> list[str | tuple[int, str]]:
+    """Return what sorts names with the numbers in them by their value."""
     # Every other part is a number, which compares by its value.
     parts = re.split(r"([0-9]+)", name)
     return [(int(part), part) if i % 2 else part for i, part in enumerate(parts)]

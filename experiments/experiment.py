@@ -34,12 +34,12 @@ from data_scripts.preparation import Arrays, DataError
 from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data, scaled
 from experiments.experiment_options import Given, command_line, shared_options
 from experiments.network_store import Store
-from experiments.parallel import Engine
 from experiments.tables import write_json
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings
 from experiments.versions import versions
 from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_results
+from insens_tf.parallel import Engine
 
 __all__ = ["Experiment", "Run"]
 

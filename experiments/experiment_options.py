@@ -12,8 +12,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from experiments.parallel import BACKENDS
 from experiments.two_conv_settings import SETTINGS, Settings
+from insens_tf.parallel import BACKENDS
 
 __all__ = ["Given", "command_line", "shared_options"]
 
@@ -47,7 +47,7 @@ class Given:
     seed, changes, quick
         As :class:`Run` has them, but for the experiment's own settings.
     jobs, backend, scheduler
-        As :class:`experiments.parallel.Engine` has them.
+        As :class:`insens_tf.parallel.Engine` has them.
     overwrite, restart
         Whether to replace earlier results, and to begin anew where work is unfinished.
     """

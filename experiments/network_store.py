@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.data import load_data
-from experiments.parallel import Engine
 from experiments.train import Network, train_into
 from insens_tf.files import load_model, results_folder
+from insens_tf.parallel import Engine
 
 __all__ = ["Store"]
 

@@ -28,10 +28,10 @@ from experiments import experiment as experiment_module
 from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data
 from experiments.experiment import Experiment, Run
 from experiments.network_store import Store
-from experiments.parallel import Engine
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings
+from insens_tf.parallel import Engine
 from tests.commands_here import run_here
 from tests.conftest import halved, with_keras_2, with_keras_3
 
@@ -365,7 +365,7 @@ def test_the_same_on_processes_and_on_a_cluster() -> None:
     """In a process of its own, as pytest's is not one that workers can import."""
     program = """
 import os
-from experiments.parallel import Engine
+from insens_tf.parallel import Engine
 from math import factorial
 
 if __name__ == "__main__":

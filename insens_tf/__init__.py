@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from insens_tf.plan import Plan
     from insens_tf.projections import Projection
     from insens_tf.report import Report
+    from insens_tf.surveys import Survey, survey
 
 __all__ = [
     "ActivationFrequency",
@@ -33,6 +34,7 @@ __all__ = [
     "Plan",
     "Projection",
     "Report",
+    "Survey",
     "SwitchedNetwork",
     "UnfittedWarning",
     "UnknownArgumentError",
@@ -40,6 +42,7 @@ __all__ = [
     "__version__",
     "create_analyzer",
     "examine",
+    "survey",
 ]
 
 __version__ = "0.2.0"
@@ -54,12 +57,14 @@ _MODULES = {
     "Plan": "plan",
     "Projection": "projections",
     "Report": "report",
+    "Survey": "surveys",
     "SwitchedNetwork": "network",
     "UnfittedWarning": "analyzer",
     "UnknownArgumentError": "errors",
     "UnreadableModelError": "errors",
     "create_analyzer": "analyzer",
     "examine": "network",
+    "survey": "surveys",
 }
 
 

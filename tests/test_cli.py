@@ -603,7 +603,7 @@ def test_names_from_elsewhere_stay_in_the_folder_of_results(
 
 NAMES = (
     *("layers", "project", "analyze", "compare", "margins", "path"),
-    *("monitor", "sanity", "methods", "demo"),
+    *("survey", "monitor", "sanity", "methods", "demo"),
 )
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from insens_tf.cli import command_line
 from insens_tf.cli.options import (
+    EngineOptions,
     FrequencyOptions,
     HeatmapOptions,
     ImageOptions,
@@ -27,7 +28,11 @@ from insens_tf.cli.run_record import record_of
 COMMANDS: dict[str, list[type[Any]]] = {
     "layers": [ModelOptions, ImageOptions],
     "project": [NetworkOptions, ImageOptions, OptionalResultOptions, HeatmapOptions],
-    "analyze": [NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions, HeatmapOptions],
+    "analyze": [
+        *(NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions, HeatmapOptions),
+        EngineOptions,
+    ],
+    "survey": [NetworkOptions, ImageOptions, ResultOptions, EngineOptions],
     "compare": [NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions, HeatmapOptions],
     "margins": [NetworkOptions, ImageOptions, OptionalResultOptions],
     "path": [NetworkOptions, PictureOptions, OptionalResultOptions, HeatmapOptions],

@@ -19,6 +19,8 @@ from PIL import Image
 
 import insens_tf
 from insens_tf import demo
+from insens_tf.parallel import Engine
+from insens_tf.surveys import survey_run
 from tests import demonstration
 from tests.conftest import with_keras_2, with_keras_3
 
@@ -82,10 +84,12 @@ def test_the_code_of_the_page_of_data_sets_runs(
     (tmp_path / "insens_tf_demo").symlink_to(demonstrated / "insens_tf_demo")
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "data_sets.md").read_text(encoding="utf-8")
-    names: dict[str, Any] = {}
+    monkeypatch.setattr(survey_run, "Engine", lambda *_, **__: Engine())
+    names: dict[str, Any] = {"__name__": "__main__"}
     for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
         exec(compile(block, "docs/data_sets.md", "exec"), names)
 
+    assert len(names["found"]) == len(names["x_test"])
     assert len(names["history"].history["dense/dead"]) == 1
     assert names["monitor"].measurements[-1].dead_since["dense"].shape == (24,)
     assert imread(tmp_path / "states.png").std() > 0
@@ -114,6 +118,7 @@ MARKS = {
     "margins": [pytest.mark.slow, with_keras_2],
     "compare": [pytest.mark.slow],
     "sanity": [pytest.mark.slow],
+    "survey": [pytest.mark.slow],
 }
 
 
@@ -129,6 +134,8 @@ def test_the_commands_run(
     command: str, demonstrated: Path, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(demonstrated)
+    # Workers are started in tests of their own.
+    monkeypatch.setattr(survey_run, "Engine", lambda *_, **__: Engine())
 
     ended = call(*shlex.split(command)[1:])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -19,15 +19,12 @@ from insens_tf.cli.drawing import (
     count_of_heatmaps,
     insens_columns,
 )
-from insens_tf.cli.messages import (
-    CommandError,
-    said_in_one_line,
-    shows_progress,
-    warnings_in_one_line,
-)
+from insens_tf.cli.insens_blocks import InsensBlocks
+from insens_tf.cli.messages import CommandError, shows_progress
 from insens_tf.cli.named_layers import chosen_layers
 from insens_tf.cli.opening import Opening
 from insens_tf.cli.options import (
+    EngineOptions,
     FrequencyOptions,
     HeatmapOptions,
     ImageOptions,
@@ -105,6 +102,7 @@ class _ImageOptions(ImageOptions):
     image_options=_ImageOptions,
     result_options=ResultOptions,
     heatmap_options=HeatmapOptions,
+    engine_options=EngineOptions,
 )
 @click.option("--restart", is_flag=True, help="Begin anew where unfinished results are found.")
 def analyze(
@@ -117,6 +115,7 @@ def analyze(
     image_options: _ImageOptions,
     result_options: ResultOptions,
     heatmap_options: HeatmapOptions,
+    engine_options: EngineOptions,
     restart: bool,
 ) -> None:
     """Draw Insens: what in each image keeps a layer's neurons inactive.
@@ -161,18 +160,23 @@ def analyze(
         frequency = opening.frequency.of(unfinished.folder, network, layers)
         columns = insens_columns(layers)
         drawing = Drawing(unfinished.folder, inputs, channels)
-        fewer = "take fewer layers with --layer" if len(names) > 1 else ""
-        said: set[str] = set()
-        for rows in _blocks(unfinished, inputs, len(columns)):
-            with said_in_one_line(fewer), warnings_in_one_line(said):
-                omegas = network.insens(
-                    inputs[rows],
-                    names,
-                    frequency,
-                    state=state,
-                    sensitivity=sensitivity,
-                    progress=False,
-                )
+        blocks = InsensBlocks(
+            network_options.model,
+            network_options.network_arguments(),
+            inputs,
+            names,
+            frequency,
+            state,
+            sensitivity,
+        )
+        remaining = _blocks(unfinished, inputs, len(columns))
+        alone = engine_options.jobs == 1 and engine_options.scheduler is None
+        computed = (
+            blocks.here(network, remaining)
+            if alone
+            else blocks.by_workers(engine_options, remaining)
+        )
+        for rows, omegas in _shown(computed, inputs, remaining):
             maps = {column.key: omegas[name] for name, column in columns.items()}
             drawing.write(rows, list(columns.values()), maps)
             unfinished.keep(rows, maps)
@@ -199,24 +203,35 @@ def _settings(record: Mapping[str, Any]) -> dict[str, str]:
 
 def _blocks(
     unfinished: files.UnfinishedResults, inputs: files.ModelInputs, layers: int
-) -> Iterator[slice]:
-    """Go through the blocks that are not done, and show how many images are."""
+) -> list[slice]:
+    """Return the blocks that are not done, and say how many images are."""
     bytes_of_an_image = inputs[:1].nbytes * (1 + layers)
     overviews = min(_IMAGES_OF_A_BLOCK, _BYTES_OF_A_BLOCK // bytes_of_an_image)
     size = ROWS_OF_AN_OVERVIEW * max(1, overviews // ROWS_OF_AN_OVERVIEW)
     remaining = unfinished.remaining(len(inputs), size)
-    done = len(inputs) - sum(rows.stop - rows.start for rows in remaining)
+    done = len(inputs) - _images_of(remaining)
     if done:
         click.echo(f"Continuing: {done} of {len(inputs)} images were done before.")
+    return remaining
+
+
+def _images_of(blocks: Iterable[slice]) -> int:
+    return sum(rows.stop - rows.start for rows in blocks)
+
+
+def _shown(
+    computed: Iterable[tuple[slice, Any]], inputs: files.ModelInputs, remaining: Sequence[slice]
+) -> Iterator[tuple[slice, Any]]:
+    """Go through blocks as they are computed, and show how many images are done."""
     with progress_bar(
         desc="Insens",
         unit="image",
         total=len(inputs),
-        initial=done,
+        initial=len(inputs) - _images_of(remaining),
         shown=shows_progress(),
     ) as bar:
-        for rows in remaining:
-            yield rows
+        for rows, omegas in computed:
+            yield rows, omegas
             bar.update(rows.stop - rows.start)
 
 

@@ -17,6 +17,7 @@ import click
 from insens_tf import files, heatmap
 
 __all__ = [
+    "EngineOptions",
     "FrequencyOptions",
     "HeatmapOptions",
     "ImageOptions",
@@ -173,6 +174,27 @@ class HeatmapOptions:
         show_default=True,
         help="What a heatmap shows of a pixel's colour channels: their sum, or the one of largest "
         "magnitude.",
+    )
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How many pieces of the work are done at a time, and where."""
+
+    jobs: int = option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        default=1,
+        show_default=True,
+        help="How many processes work at a time, each of which loads the model and has its own "
+        "--memory-budget.",
+    )
+    scheduler: str | None = option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Work on the Dask cluster of this address, whose workers see the same files; "
+        "local: start one of N workers.",
     )
 
 

@@ -24,6 +24,7 @@ from insens_tf.cli.options import examples
 from insens_tf.cli.path_command import path
 from insens_tf.cli.project_command import project
 from insens_tf.cli.sanity_command import sanity
+from insens_tf.cli.survey_command import survey
 
 __all__ = ["command_line", "main"]
 
@@ -47,7 +48,19 @@ def command_line() -> None:
     """
 
 
-for command in (layers, project, analyze, compare, margins, path, monitor, sanity, methods, demo):
+for command in (
+    layers,
+    project,
+    analyze,
+    compare,
+    margins,
+    path,
+    survey,
+    monitor,
+    sanity,
+    methods,
+    demo,
+):
     command_line.add_command(command)
 
 

@@ -8,7 +8,13 @@ a model is loaded, so that a wrong path is reported at once.
 from insens_tf.files.arrays import Parts, npz_names, read_npy, read_npz, write_npz
 from insens_tf.files.csv_tables import write_csv
 from insens_tf.files.file_errors import UnusableFileError, one_line, printable
-from insens_tf.files.images import Images, check_image_paths, natural_order, read_images
+from insens_tf.files.images import (
+    Images,
+    check_image_paths,
+    chosen_array,
+    natural_order,
+    read_images,
+)
 from insens_tf.files.inputs import ModelInputs, fit_to_model, scale_names
 from insens_tf.files.models import begins_with_scaling, check_model_path, load_model, refuse_code
 from insens_tf.files.pictures import PICTURE_FORMS
@@ -36,6 +42,7 @@ __all__ = [
     "check_model_path",
     "check_resumable",
     "check_writable",
+    "chosen_array",
     "fingerprints",
     "fit_to_model",
     "load_model",

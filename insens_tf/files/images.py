@@ -16,7 +16,7 @@ from insens_tf.files.arrays import npz_names, read_npy, read_npz
 from insens_tf.files.file_errors import UnusableFileError, neighbours, printable, reading
 from insens_tf.files.pictures import PICTURE_ENDINGS, PICTURE_FORMS, read_picture
 
-__all__ = ["Images", "check_image_paths", "natural_order", "read_images"]
+__all__ = ["Images", "check_image_paths", "chosen_array", "natural_order", "read_images"]
 
 _ARRAY_ENDINGS = (".npy", ".npz")
 _IMAGE_FORMS = f"{PICTURE_FORMS} files, a folder of them, or one .npy or .npz file"
@@ -193,13 +193,17 @@ def _read_array(path: Path, key: str | None, usual_keys: Sequence[str]) -> Image
                     f"key {key!r} names an array of an .npz file, and {path} is none"
                 )
             return Images(read_npy(path), None, path.name)
-        chosen = _choose_key(path, npz_names(path), key, usual_keys)
+        chosen = chosen_array(path, npz_names(path), key, usual_keys)
         return Images(read_npz(path, [chosen])[chosen], None, f"{path.name} ({chosen})")
 
 
-def _choose_key(
-    path: Path, names: Sequence[str], key: str | None, usual_keys: Sequence[str]
+def chosen_array(
+    path: Path,
+    names: Sequence[str],
+    key: str | None,
+    usual_keys: Sequence[str] = ("x_test", "x"),
 ) -> str:
+    """Return the name of the array that is meant of those in a file: see `read_images`."""
     held = ", ".join(names) or "nothing"
     if key is not None:
         if key not in names:

@@ -63,7 +63,9 @@ class UnfinishedResults:
     @property
     def begun(self) -> bool:
         """Whether there is any work that is worth keeping."""
-        return any(self._blocks.glob("*.npz")) or any(self.folder.glob("*.npz"))
+        return any(self._blocks.glob("*.npz")) or any(
+            path for ending in ("npz", "h5") for path in self.folder.glob(f"*.{ending}")
+        )
 
     def remaining(self, total: int, size: int) -> list[slice]:
         """Return the blocks of at most `size` rows out of `total` that are not done."""

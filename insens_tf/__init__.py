@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         UnreadableModelError,
     )
     from insens_tf.estimate import InsensEstimate
+    from insens_tf.explorer.running import Explorer, explore
     from insens_tf.layers import HiddenLayer
     from insens_tf.network import SwitchedNetwork, examine
     from insens_tf.plan import Plan
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActivationFrequency",
+    "Explorer",
     "HiddenLayer",
     "InnvestigateMissingError",
     "InsensEstimate",
@@ -42,6 +44,7 @@ __all__ = [
     "__version__",
     "create_analyzer",
     "examine",
+    "explore",
     "survey",
 ]
 
@@ -50,6 +53,7 @@ __version__ = "0.2.0"
 # Loaded when first used: TensorFlow takes seconds, and `insens-tf --help` does without it.
 _MODULES = {
     "ActivationFrequency": "activation_frequency",
+    "Explorer": "explorer.running",
     "HiddenLayer": "layers",
     "InnvestigateMissingError": "errors",
     "InsensEstimate": "estimate",
@@ -64,6 +68,7 @@ _MODULES = {
     "UnreadableModelError": "errors",
     "create_analyzer": "analyzer",
     "examine": "network",
+    "explore": "explorer.running",
     "survey": "surveys",
 }
 

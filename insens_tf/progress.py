@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -14,10 +15,24 @@ __all__ = [
     "progress_bar",
     "progress_of_inputs",
     "scaled",
+    "step_of_work",
+    "watched",
 ]
 
 PATIENCE_IN_SECONDS = 2.0
 """Work that is done sooner shows no bar."""
+
+_check: ContextVar[Callable[[], None]] = ContextVar("check", default=lambda: None)
+
+
+@contextmanager
+def watched(check: Callable[[], None]) -> Iterator[None]:
+    """Call something whenever work inside the block gets on; what it raises ends the work."""
+    token = _check.set(check)
+    try:
+        yield
+    finally:
+        _check.reset(token)
 
 
 def progress_bar(steps: Any = None, *, shown: bool, **bar: Any) -> Any:
@@ -35,9 +50,15 @@ def progress_bar(steps: Any = None, *, shown: bool, **bar: Any) -> Any:
     return tqdm(steps, delay=PATIENCE_IN_SECONDS, disable=not shown, **bar)
 
 
+def step_of_work() -> None:
+    """Say that work gets on, where it shows no progress."""
+    _check.get()()
+
+
 @contextmanager
 def progress_of_inputs(what: str, inputs: int, shown: bool) -> Iterator[Callable[[float], None]]:
     """Show how far the work is; yield a function that takes the inputs' worth of new work done."""
+    check = _check.get()
     with progress_bar(
         shown=shown,
         desc=what,
@@ -46,6 +67,7 @@ def progress_of_inputs(what: str, inputs: int, shown: bool) -> Iterator[Callable
     ) as bar:
 
         def advance(done: float) -> None:
+            check()
             # Shares of 1 may add up to a little more.
             bar.update(min(done, inputs - bar.n))
 

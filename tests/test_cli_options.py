@@ -34,6 +34,7 @@ COMMANDS: dict[str, list[type[Any]]] = {
     ],
     "survey": [NetworkOptions, ImageOptions, ResultOptions, EngineOptions],
     "compare": [NetworkOptions, FrequencyOptions, ImageOptions, ResultOptions, HeatmapOptions],
+    "explore": [NetworkOptions, FrequencyOptions, ImageOptions],
     "margins": [NetworkOptions, ImageOptions, OptionalResultOptions],
     "path": [NetworkOptions, PictureOptions, OptionalResultOptions, HeatmapOptions],
     "monitor": [NetworkOptions, ImageOptions, OptionalResultOptions],

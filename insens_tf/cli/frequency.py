@@ -84,8 +84,10 @@ class GivenFrequency:
             of_data = replace(image_options, key=options.frequency_key, first=None)
             self.training_images = GivenInputs(model, [path], of_data, ("x_train", "x"))
 
-    def of(self, folder: Path, network: SwitchedNetwork, layers: Sequence[HiddenLayer]) -> Any:
-        """Give the frequency of some layers, or None, and keep it in a folder of results.
+    def of(
+        self, folder: Path | None, network: SwitchedNetwork, layers: Sequence[HiddenLayer]
+    ) -> Any:
+        """Give the frequency of some layers, or None, and keep it in a folder of results if any.
 
         A frequency that earlier work has left in the folder is read again.
         """
@@ -94,8 +96,8 @@ class GivenFrequency:
         if self._path is None:
             click.echo("No --frequency-from: every neuron weighs the same.")
             return None
-        kept = folder / _KEPT
-        if kept.is_file():
+        kept = None if folder is None else folder / _KEPT
+        if kept is not None and kept.is_file():
             with said_in_one_line():
                 frequency = ActivationFrequency.load(kept)
             samples = frequency.samples
@@ -112,7 +114,8 @@ class GivenFrequency:
             with said_in_one_line():
                 inputs = self.training_images.of(network.model)
                 frequency = frequency_over(network, inputs, layers)
-        frequency.save(kept)
+        if kept is not None:
+            frequency.save(kept)
         return frequency
 
 

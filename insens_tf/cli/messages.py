@@ -29,6 +29,7 @@ _IN_THE_COMMAND_LINE = {
     ),
     "read with smooth_activations='ratio'": "read with --smooth-activations ratio",
     "Build the SwitchedNetwork with a larger memory_budget": "Give a larger --memory-budget",
+    "pass allow_remote=True": "give --allow-remote",
     "insens_tf.examine(model) says why": "insens-tf layers MODEL says why",
 }
 

@@ -16,6 +16,7 @@ from insens_tf import __version__, files
 from insens_tf.cli.analyze_command import analyze
 from insens_tf.cli.compare_command import compare
 from insens_tf.cli.demo_command import demo
+from insens_tf.cli.explore_command import explore
 from insens_tf.cli.layers_command import layers
 from insens_tf.cli.margins_command import margins
 from insens_tf.cli.methods_command import methods
@@ -53,6 +54,7 @@ for command in (
     project,
     analyze,
     compare,
+    explore,
     margins,
     path,
     survey,

@@ -76,6 +76,7 @@ def network_shown(exploration: Exploration) -> dict[str, Any]:
             for one in exploration.chain
             if one.part not in _UNSEEN
         ],
+        "start": _start(exploration),
         "images": len(exploration.images),
         "height": height,
         "width": width,
@@ -92,6 +93,16 @@ def network_shown(exploration: Exploration) -> dict[str, Any]:
             if name not in OURS and name in METHODS and not METHODS[name].needs
         ],
     }
+
+
+def _start(exploration: Exploration) -> dict[str, Any]:
+    """Return what is shown first: the neuron of largest v in the last layer that has maps."""
+    layers = exploration.network.layers or exploration.network.outputs
+    with_maps = [layer for layer in layers if len(layer.shape) > 1]
+    layer = (with_maps or layers)[-1]
+    values = exploration.activities(exploration.image("0"))[layer.name]
+    neuron = np.unravel_index(int(values.argmax()), layer.shape)
+    return {"image": "0", "layer": layer.name, "neuron": [int(one) for one in neuron]}
 
 
 def strip_shown(exploration: Exploration, start: int) -> dict[str, Any]:

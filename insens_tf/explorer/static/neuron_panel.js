@@ -1,0 +1,87 @@
+// The neuron: v = x w + b, its maps, and a walk towards its centre.
+
+import { ask, latest } from "./api.js";
+import { decoded, show, showPng } from "./canvas.js";
+import { byId, number, share } from "./format.js";
+import { showSwitched } from "./image_panel.js";
+import { showMap } from "./network_panel.js";
+import { fieldOf, layerOf, sent, view } from "./view.js";
+
+let app;
+let shown = null;
+
+export function startNeuronPanel(given) {
+  app = given;
+  byId("step").addEventListener("input", (event) => {
+    app.change({ step: Number(event.target.value) }, { push: false });
+  });
+  byId("zoom").addEventListener("change", (event) => app.change({ zoom: event.target.checked }, { push: false }));
+}
+
+/** The part of the maps that is shown: what the neuron sees, where that is zoomed on. */
+export function partShown() {
+  const field = fieldOf(app.network);
+  if (!field) return null;
+  const isSmall = field.rows * field.columns * 4 <= app.network.width * app.network.height;
+  return (view.zoom ?? isSmall) ? field : null;
+}
+
+function showMaps() {
+  const part = partShown();
+  byId("zoom-label").hidden = fieldOf(app.network) === null;
+  byId("zoom").checked = part !== null;
+  for (const name of ["weights", "contribution"]) {
+    showPng(byId(name), shown[name].png, part);
+    byId(`${name}-text`).textContent = shown[name].png ? `±${number(shown[name].largest)}` : "none: w is 0";
+  }
+  showPng(byId("centre"), shown.centre, part);
+  byId("centre-text").textContent = shown.centre ? "where v would be 0" : "none: w is 0";
+}
+
+export const refreshNeuron = latest(async () => {
+  await app.tried(async () => {
+    const found = await ask("neuron", { view: sent() });
+    shown = found;
+    byId("neuron-name").textContent = `${view.layer} [${found.index.join(", ")}]`;
+    const isActive = found.v > 0;
+    const state = byId("state");
+    state.textContent = found.is_hidden ? (isActive ? "active" : "inactive") : "output";
+    state.className = `badge ${found.is_hidden ? (isActive ? "on" : "off") : ""}`;
+    for (const name of ["v", "xw", "b"]) byId(name).textContent = number(found[name]);
+    byId("distance-title").textContent = found.is_hidden ? "distance to where it switches" : "distance to where it is 0";
+    byId("distance").textContent = number(found.distance);
+    byId("length").textContent = number(found.length);
+    byId("frequency").textContent =
+      found.frequency !== null
+        ? share(found.frequency)
+        : found.is_hidden
+          ? "give --frequency-from"
+          : "an output";
+    showMaps();
+    await showMap(found);
+    if (layerOf(app.network).index === null) app.highlight(null);
+  });
+});
+
+export const refreshStep = latest(async () => {
+  byId("step").value = view.step;
+  await app.tried(async () => {
+    if (shown && shown.centre === null) {
+      byId("step-text").textContent = "Its w is 0 here: no step changes it.";
+      return;
+    }
+    const found = await ask("step", { view: sent(), step: view.step });
+    const wide = byId("moved");
+    show(wide, await decoded(found.png));
+    const isAsExpected = Math.abs(found.v - found.expected) <= 1e-4 * (1 + Math.abs(found.expected));
+    byId("step-text").textContent =
+      view.step === 0
+        ? "Move x along w: at the centre the neuron would be at 0, were nothing else to switch."
+        : `${number(found.length)} away v is ${number(found.v)}` +
+          (isAsExpected
+            ? ", as x w + b says."
+            : `; x w + b would make it ${number(found.expected)}, but others switch on the way.`) +
+          ` Largest output: ${found.prediction.map((one) => one.class).join(", ")}.`;
+    showSwitched(byId("step-switched"), found.switched);
+  });
+});

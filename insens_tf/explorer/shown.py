@@ -207,7 +207,8 @@ def step_shown(exploration: Exploration, view: View, step: float) -> dict[str, A
     view : View
     step : float
         From -4 to 4: 0 stays, 1 goes to the centre, which is on the neuron's boundary if nothing
-        else switches on the way.
+        else switches on the way. "expected" is v if nothing does; None of a neuron without a
+        centre, which stays where it is.
     """
     if (
         isinstance(step, bool)
@@ -219,17 +220,13 @@ def step_shown(exploration: Exploration, view: View, step: float) -> dict[str, A
         )
     p = projection_of(exploration, view)
     v = float(p.activity[0, 0])
-    if not np.isfinite(p.centre).all():
-        raise ValueError(
-            f"neuron {view.index} of layer {view.layer.name!r} has no centre: its w is 0 here, so "
-            "that no step changes it"
-        )
+    has_centre = bool(np.isfinite(p.centre).all())
     x = view.x(exploration)
-    moved = (x + step * (p.centre[0] - x)).astype(x.dtype)
+    moved = (x + step * (p.centre[0] - x)).astype(x.dtype) if has_centre else x
     activities = exploration.activities(moved)
     return {
         "png": png(exploration.picture(moved)[0]),
-        "expected": v * (1 - step),
+        "expected": v * (1 - step) if has_centre else None,
         "v": float(activities[view.layer.name].reshape(-1)[view.neuron]),
         "length": float(np.linalg.norm((moved - x).astype(np.float64))),
         "switched": _switched(exploration, exploration.activities(x), activities),

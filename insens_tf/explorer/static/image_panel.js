@@ -240,7 +240,7 @@ function barOf(one, place, areShares, part) {
       type: "button",
       "data-neuron": `${one.layer} ${place}`,
       class: place === one.class ? "winner" : null,
-      "aria-label": `output ${name}: ${given}, logit ${number(one.logits[place])}; explain it`,
+      title: `output ${name}: ${given}, logit ${number(one.logits[place])}; explain it`,
     },
     element("span", {}, name),
     element("span", { class: "bar" }, filled),

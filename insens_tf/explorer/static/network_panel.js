@@ -40,6 +40,8 @@ export function startNetworkPanel(given) {
 
 function chooseCell({ row, column }) {
   const layer = layerOf(app.network);
+  // The map of the layer before is still there.
+  if (canvas.width !== layer.columns || canvas.height !== layer.rows) return;
   const neuron = neuronAt(layer, { channel: placeOf(layer).channel, row, column });
   if (neuron) app.change({ neuron });
 }
@@ -94,7 +96,7 @@ function optionOf(layer) {
   const kind = layer.index === null ? "output" : "";
   return element(
     "button",
-    { type: "button", role: "option", "data-layer": layer.name, "aria-label": `${layer.name}, ${kind} ${shape(layer.shape)}` },
+    { type: "button", role: "option", "data-layer": layer.name },
     blockOf(layer),
     element("span", { class: "name" }, layer.name),
     element("span", { class: "shape" }, shape(layer.shape)),
@@ -138,10 +140,7 @@ export const refreshWall = latest(async () => {
       const count = found.active[channel];
       option.querySelector(".count").textContent = share(count / places);
       option.classList.toggle("off", count === 0);
-      option.setAttribute(
-        "aria-label",
-        `channel ${channel}: ${count} of ${places} active, largest magnitude ${number(found.largest[channel])}`,
-      );
+      option.title = `channel ${channel}: ${count} of ${places} active, largest magnitude ${number(found.largest[channel])}`;
     }
     byId("wall-title").textContent = `${layer.channels} channels, and how much is active`;
     markWall();

@@ -66,22 +66,20 @@ export const refreshNeuron = latest(async () => {
 export const refreshStep = latest(async () => {
   byId("step").value = view.step;
   await app.tried(async () => {
-    if (shown && shown.centre === null) {
-      byId("step-text").textContent = "Its w is 0 here: no step changes it.";
-      return;
-    }
     const found = await ask("step", { view: sent(), step: view.step });
-    const wide = byId("moved");
-    show(wide, await decoded(found.png));
-    const isAsExpected = Math.abs(found.v - found.expected) <= 1e-4 * (1 + Math.abs(found.expected));
-    byId("step-text").textContent =
-      view.step === 0
-        ? "Move x along w: at the centre the neuron would be at 0, were nothing else to switch."
-        : `${number(found.length)} away v is ${number(found.v)}` +
-          (isAsExpected
-            ? ", as x w + b says."
-            : `; x w + b would make it ${number(found.expected)}, but others switch on the way.`) +
-          ` Largest output: ${found.prediction.map((one) => one.class).join(", ")}.`;
+    show(byId("moved"), await decoded(found.png));
+    byId("step-text").textContent = sayingOf(found);
     showSwitched(byId("step-switched"), found.switched);
   });
 });
+
+function sayingOf({ v, expected, length, prediction }) {
+  if (expected === null) return "Its w is 0 here: no step changes it.";
+  if (view.step === 0) return "Move x along w: at the centre v would be 0, were nothing else to switch.";
+  const isAsExpected = Math.abs(v - expected) <= 1e-4 * (1 + Math.abs(expected));
+  const why = isAsExpected
+    ? ", as x w + b says."
+    : `; x w + b would make it ${number(expected)}, but others switch on the way.`;
+  const largest = prediction.map((one) => one.class).join(", ");
+  return `${number(length)} away v is ${number(v)}${why} Largest output: ${largest}.`;
+}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
+import re
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -430,9 +433,58 @@ def test_what_cannot_be_explored_is_refused(exploration: Exploration) -> None:
         explore(network, np.zeros((2, 27, 28, 1)), open_browser=False)
 
 
-def test_the_command_says_what_is_wrong_with_its_options(call: Any, tmp_path: Path) -> None:
+def test_the_command_says_what_is_wrong_with_its_options(call: Any) -> None:
     ended = call("explore", "model.keras", "digits.npz", "--host", "0.0.0.0")
 
     assert ended.code == 1
-    assert "--host 0.0.0.0" in ended.err
-    assert "--allow-remote" in ended.err
+    assert "--host 0.0.0.0 is reached by other machines" in ended.err
+    assert "give --allow-remote" in ended.err
+
+
+@pytest.mark.slow
+def test_the_command_serves_what_its_copied_lines_compute(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demonstration.write(tmp_path)
+    answers: dict[str, Any] = {}
+
+    def ask(explorer: insens_tf.Explorer) -> None:
+        url, token = explorer.url.split("?token=")
+        headers = {"Origin": url[:-1], "Authorization": f"Bearer {token}"}
+        given = json.dumps({"view": view(layer="dense", neuron="3")}).encode()
+        for what in ("neuron", "python"):
+            request = urllib.request.Request(f"{url}api/{what}", given, headers)
+            with urllib.request.urlopen(request) as response:
+                answers[what] = json.load(response)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(insens_tf.Explorer, "wait", ask)
+    monkeypatch.chdir(tmp_path)
+
+    ended = call(
+        "explore", demo.MODEL, demo.DIGITS, "--frequency-from", demo.DIGITS, "--no-browser"
+    )
+    names: dict[str, Any] = {}
+    exec(answers["python"]["lines"], names)
+
+    assert ended.code == 0, ended.err
+    assert "The explorer is at http://127.0.0.1:" in ended.out
+    shown = answers["neuron"]
+    assert float(names["v"]) == shown["v"]
+    assert float(names["b"]) == pytest.approx(shown["b"], rel=1e-6)
+    assert names["frequency"]["dense"][3] == shown["frequency"]
+    assert names["omega"].shape == (28, 28, 1)
+
+
+@pytest.mark.slow
+def test_the_code_of_its_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "insens_tf_demo").mkdir()
+    demonstration.write(tmp_path / "insens_tf_demo")
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[1] / "docs" / "explorer.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    names: dict[str, Any] = {}
+
+    exec(compile(block, "docs/explorer.md", "exec"), names)
+
+    assert names["explorer"].url.startswith("http://127.0.0.1:")

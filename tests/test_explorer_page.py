@@ -134,7 +134,9 @@ def displayed(value: float | None) -> str:
     """Write a number as the page does: four significant digits."""
     if value is None:
         return "–"
-    small = value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e5)
+    if value == 0:
+        return "0"
+    small = abs(value) < 1e-3 or abs(value) >= 1e5
     text = f"{value:.3e}" if small else f"{value:#.4g}"
     text = re.sub(r"e([+-])0(\d)", r"e\1\2", text).removesuffix(".")
     return text.replace("-", "−")

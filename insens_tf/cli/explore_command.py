@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,9 @@ def _serve(exploration: Exploration, options: _ServerOptions) -> None:
             )
         if not options.no_browser:
             webbrowser.open(explorer.url)
-        explorer.wait()
+        # Ctrl-C is how it is meant to end.
+        with suppress(KeyboardInterrupt):
+            explorer.wait()
 
 
 def _exploration(

@@ -3,9 +3,10 @@
 /** A number to four significant digits, with a true minus sign. */
 export function number(value) {
   if (value === null || value === undefined) return "–";
+  if (value === 0) return "0";
   const magnitude = Math.abs(value);
   const text =
-    magnitude !== 0 && (magnitude < 1e-3 || magnitude >= 1e5)
+    magnitude < 1e-3 || magnitude >= 1e5
       ? value.toExponential(3)
       : value.toPrecision(4);
   return text.replaceAll("-", "−");

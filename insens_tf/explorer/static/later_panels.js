@@ -38,7 +38,7 @@ function figureOf(id, title, ...more) {
     "figure",
     { id },
     element("div", { class: "frame" }, element("canvas", { role: "img", "aria-label": title })),
-    element("figcaption", {}, element("div", { class: "row" }, element("b", {}, title), ...more), element("span", { class: "text" })),
+    element("figcaption", {}, element("div", { class: "row" }, element("b", {}, title.replaceAll("_", "_\u200b")), ...more), element("span", { class: "text" })),
   );
 }
 
@@ -57,7 +57,7 @@ async function fill(figure, place, what, given, part = null) {
   try {
     const found = await askInstead(place, what, given);
     await showPng(figure.querySelector("canvas"), found.png, part);
-    text.textContent = `±${number(found.largest)}`;
+    text.textContent = found.largest === 0 ? "0 everywhere" : `±${number(found.largest)}`;
     return found;
   } catch (error) {
     if (error instanceof Superseded) return null;

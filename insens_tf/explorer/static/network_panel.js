@@ -142,7 +142,7 @@ export const refreshWall = latest(async () => {
       option.classList.toggle("off", count === 0);
       option.title = `channel ${channel}: ${count} of ${places} active, largest magnitude ${number(found.largest[channel])}`;
     }
-    byId("wall-title").textContent = `${layer.channels} channels, and how much is active`;
+    byId("wall-title").textContent = `${layer.channels} channels, share active`;
     markWall();
   });
 });

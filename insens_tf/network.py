@@ -34,7 +34,9 @@ from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.projections import (
     Projection,
     chosen_neurons,
+    difference_of,
     iterate_projections,
+    pair_of_neurons,
     project,
 )
 from insens_tf.reading import Reading, read_what_can_be
@@ -157,7 +159,14 @@ class SwitchedNetwork(RegionNetwork):
             self._check_finite(one, result)
         return _as_asked(layers, results, single)
 
-    def project(self, x: Any, layer: LayerLike, neurons: Neurons = None) -> Projection:
+    def project(
+        self,
+        x: Any,
+        layer: LayerLike,
+        neurons: Neurons = None,
+        *,
+        difference: tuple[Neurons, Neurons] | None = None,
+    ) -> Projection:
         """Return the switched linear projections of neurons (Eq. 2 to 5).
 
         Parameters
@@ -169,18 +178,30 @@ class SwitchedNetwork(RegionNetwork):
         neurons : None, int, tuple of int, or sequence of int or of tuples
             None: every neuron. An int or a sequence of them: flat indices. A tuple: one
             multi-index, such as (row, column, channel); a sequence of tuples: several.
+        difference : pair of int or of tuples, optional
+            (a, b), in the place of `neurons`: v_a - v_b of two neurons, as one projection. "Why a 7
+            and not a 3?" is `difference=(7, 3)` of the output layer; its centre is the nearest
+            image at which both would be equal, were the state to stay.
 
         Returns
         -------
         Projection
-            activity and bias (n, k); weights, centre and contribution (n, k, *input_shape).
+            activity and bias (n, k); weights, centre and contribution (n, k, *input_shape); k is 1
+            of a difference.
 
         Raises
         ------
         ValueError
             If an argument is wrong, or the arrays do not fit the memory budget.
         """
-        return self._finite_projection(project(*self._projection_arguments(x, layer, neurons)))
+        if difference is None:
+            return self._finite_projection(project(*self._projection_arguments(x, layer, neurons)))
+        if neurons is not None:
+            raise ValueError(
+                f"neurons={neurons!r} and difference={difference!r}: expected one of them"
+            )
+        pair = pair_of_neurons(self.layer(layer), difference)
+        return difference_of(self.project(x, layer, pair))
 
     def iterate_projections(
         self, x: Any, layer: LayerLike, neurons: Neurons = None

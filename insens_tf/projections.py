@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,14 @@ from insens_tf.finiteness import refuse_masks
 from insens_tf.layers import HiddenLayer
 from insens_tf.switched_weights import SwitchedWeights
 
-__all__ = ["Projection", "chosen_neurons", "iterate_projections", "project"]
+__all__ = [
+    "Projection",
+    "chosen_neurons",
+    "difference_of",
+    "iterate_projections",
+    "pair_of_neurons",
+    "project",
+]
 
 # The arrays of a projection for a neuron and an input: weights, centre and contribution.
 MAPS = 3
@@ -41,6 +48,8 @@ class Projection:
         v, each neuron's weighted sum plus bias, before its ReLU.
     weights : numpy.ndarray, shape (n, k, *input_shape)
         w, the switched weights: the derivative of v in x with the state held (Eq. 2).
+    subtracted : numpy.ndarray of int, shape (k, rank of the layer), or None
+        Where this is of differences of neurons: those that were subtracted from `neurons`.
     """
 
     layer: HiddenLayer
@@ -49,6 +58,7 @@ class Projection:
     rows: slice
     activity: NDArray[Any]
     weights: NDArray[Any]
+    subtracted: NDArray[np.int64] | None = None
 
     @cached_property
     def bias(self) -> NDArray[Any]:
@@ -76,9 +86,10 @@ class Projection:
         return len(self.x)
 
     def __repr__(self) -> str:
+        what = "neurons" if self.subtracted is None else "differences"
         return (
             f"Projection(layer={self.layer.name!r}, inputs={len(self.x)}, "
-            f"neurons={len(self.neurons)}, weights={self.weights.shape})"
+            f"{what}={len(self.neurons)}, weights={self.weights.shape})"
         )
 
     @cached_property
@@ -145,6 +156,40 @@ def chosen_neurons(layer: HiddenLayer, neurons: Neurons) -> NDArray[np.int64]:
             f"neuron {first.tolist()} is out of range for layer {layer.name!r}: {ways}"
         )
     return indices if indices.ndim == 1 else np.ravel_multi_index(tuple(indices.T), layer.shape)
+
+
+def pair_of_neurons(layer: HiddenLayer, difference: Any) -> NDArray[np.int64]:
+    """Return the flat indices, int64 of shape (2,), of the neurons of a difference (a, b).
+
+    Raises
+    ------
+    ValueError
+        If it is no pair, or a or b is no neuron of the layer, or they are the same.
+    """
+    if not isinstance(difference, (tuple, list)) or len(difference) != 2:
+        raise ValueError(
+            f"difference={difference!r}: expected a pair of neurons (a, b), such as (7, 3), for "
+            "what makes a's activity larger than b's"
+        )
+    pair = [chosen_neurons(layer, one) for one in difference]
+    if any(len(one) != 1 for one in pair) or pair[0] == pair[1]:
+        raise ValueError(f"difference={difference!r}: expected two neurons, one each")
+    return np.concatenate(pair)
+
+
+def difference_of(pair: Projection) -> Projection:
+    """Return the projection of v_a - v_b, from that of the two neurons a and b.
+
+    A difference of linear functions is one: its w is w_a - w_b, and its centre the nearest point
+    at which both neurons are equal.
+    """
+    return replace(
+        pair,
+        neurons=pair.neurons[:1],
+        subtracted=pair.neurons[1:],
+        activity=pair.activity[:, :1] - pair.activity[:, 1:],
+        weights=pair.weights[:, :1] - pair.weights[:, 1:],
+    )
 
 
 def project(

@@ -16,7 +16,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -37,7 +37,7 @@ ZOOMS = [0.75, 1, 2]
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def needed(thing: str, way_out: str) -> None:
+def needed(thing: str, way_out: str) -> NoReturn:
     """Skip the test for want of something, but fail in CI, which has to have it."""
     message = f"{thing} is missing; {way_out}"
     if os.environ.get("CI"):
@@ -197,6 +197,7 @@ def test_clicking_the_input_chooses_a_neuron_that_sees_the_pixel(
     graph = explorer.exploration.network.reading.graph
     position = explorer.exploration.network.layer("conv_2").position
     windows = graph.receptive_field(position).windows
+    assert windows is not None
 
     for pixel in [(0, 0), (27, 13), (11, 20)]:
         click(page, "#input", *pixel, side=28)
@@ -439,9 +440,7 @@ def test_contrast_and_labels_pass_a_checker(
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The checker axe-core, in JavaScript."""
-    npm = shutil.which("npm")
-    if npm is None:
-        needed("npm", "apt-get install npm")
+    npm = shutil.which("npm") or needed("npm", "apt-get install npm")
     folder = tmp_path_factory.mktemp("axe")
     fetched = subprocess.run(
         [npm, "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, check=False

@@ -429,3 +429,50 @@ def test_strides_longer_than_a_kernel(kernel: Any, strides: Any, axes: int) -> N
     maps = [network.insens(x, "dense", way=way) for way in ("gradient", "backward", "probes")]
     for one in maps[1:]:
         assert_agrees(one, maps[0], 1e-4)
+
+
+@pytest.mark.parametrize("pair", [(3, 0), ((0, 1, 1), (2, 0, 0))])
+def test_a_difference_of_two_neurons_is_a_projection(pair: Any, case: CaseOf) -> None:
+    this = case("conv valid", 0)
+    layer, reference = this.hidden[0]
+    a, b = (
+        int(np.ravel_multi_index(one, layer.shape)) if isinstance(one, tuple) else one
+        for one in pair
+    )
+    activity = reference.activity[:, a] - reference.activity[:, b]
+    weights = reference.weights[:, a] - reference.weights[:, b]
+    flat = weights.reshape(len(weights), -1)
+    factor = (activity / (flat**2).sum(axis=1)).reshape(-1, *(1,) * (weights.ndim - 1))
+
+    p = this.network.project(this.x, layer, difference=pair)
+
+    assert_agrees(p.activity[:, 0], activity)
+    assert_agrees(p.weights[:, 0], weights)
+    assert_agrees(p.bias[:, 0], reference.bias[:, a] - reference.bias[:, b])
+    assert_agrees(p.centre[:, 0], this.x - factor * weights)
+    assert p.subtracted is not None
+    indices = [
+        np.ravel_multi_index(tuple(one[0]), layer.shape) for one in (p.neurons, p.subtracted)
+    ]
+    assert indices == [a, b]
+    assert "differences=1" in repr(p)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"difference": (1,)}, "expected a pair of neurons"),
+        ({"difference": 1}, "expected a pair of neurons"),
+        ({"difference": (1, 1)}, "expected two neurons, one each"),
+        ({"difference": ([1, 2], 3)}, "expected two neurons, one each"),
+        ({"difference": (1, None)}, "expected two neurons, one each"),
+        ({"difference": (1, 10**6)}, "is out of range"),
+        ({"neurons": 1, "difference": (1, 2)}, "expected one of them"),
+    ],
+)
+def test_what_is_no_difference_is_refused(
+    arguments: dict[str, Any], said: str, case: CaseOf
+) -> None:
+    this = case("conv valid", 0)
+    with pytest.raises(ValueError, match=said):
+        this.network.project(this.x, this.network.layers[0], **arguments)

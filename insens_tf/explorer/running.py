@@ -74,7 +74,13 @@ class Explorer:
         port = listening.getsockname()[1]
         self.url = f"http://{name_in_addresses(host)}:{port}/?token={token}"
         app = application(exploration, token, allowed_hosts(host))
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=1,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, args=([listening],), name="insens-tf explore", daemon=True
@@ -86,7 +92,6 @@ class Explorer:
     def close(self) -> None:
         """End the server."""
         self._server.should_exit = True
-        self._server.force_exit = True
         self._thread.join(_SECONDS_TO_START)
 
     def wait(self) -> None:

@@ -26,19 +26,20 @@ export function partShown() {
   return (view.zoom ?? isSmall) ? field : null;
 }
 
-function showMaps() {
+async function showMaps() {
   const part = partShown();
   byId("zoom-label").hidden = fieldOf(app.network) === null;
   byId("zoom").checked = part !== null;
   for (const name of ["weights", "contribution"]) {
-    showPng(byId(name), shown[name].png, part);
+    await showPng(byId(name), shown[name].png, part);
     byId(`${name}-text`).textContent = shown[name].png ? `±${number(shown[name].largest)}` : "none: w is 0";
   }
-  showPng(byId("centre"), shown.centre, part);
+  await showPng(byId("centre"), shown.centre, part);
   byId("centre-text").textContent = shown.centre ? "where v would be 0" : "none: w is 0";
 }
 
 export const refreshNeuron = latest(async () => {
+  byId("neuron-panel").setAttribute("aria-busy", "true");
   await app.tried(async () => {
     const found = await ask("neuron", { view: sent() });
     shown = found;
@@ -57,10 +58,11 @@ export const refreshNeuron = latest(async () => {
         : found.is_hidden
           ? "give --frequency-from"
           : "an output";
-    showMaps();
+    await showMaps();
     await showMap(found);
     if (layerOf(app.network).index === null) app.highlight(null);
   });
+  byId("neuron-panel").setAttribute("aria-busy", "false");
 });
 
 export const refreshStep = latest(async () => {

@@ -1,0 +1,142 @@
+"""How long the explorer takes, in a real browser: from a click to the picture, to the first page.
+
+    python -m benchmarks.explorer
+    python -m benchmarks.explorer --clicks 200 --into docs/explorer.md
+
+Needs Chromium and Playwright. 2CONV as it is initialised, on the digits in the package, and a
+network like VGG for inputs of 224 x 224; what clicks take does not depend on what it has learnt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+import insens_tf
+from benchmarks.random_networks import images, vgg_like
+from benchmarks.timing import environment
+from experiments.tables import inserted
+from insens_tf import demo
+from insens_tf.two_conv import two_conv
+
+__all__ = ["clicked", "opened", "table"]
+
+Seconds = dict[str, list[float]]
+"""What was measured, by what it is from and to."""
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+LARGE = (224, 224, 3)
+
+
+def opened(page: Any, url: str) -> Seconds:
+    """Open the page of an explorer that was just started.
+
+    Parameters
+    ----------
+    page : playwright.sync_api.Page
+    url : str
+    """
+    start = time.perf_counter()
+    found = {}
+    page.goto(url)
+    for name, element in (
+        ("start to the images", "#strip canvas >> nth=0"),
+        ("start to the first neuron", '#neuron-panel[aria-busy="false"]'),
+        ("start to Insens of its layer", "#insens-inactive .text:not(:empty)"),
+        ("start to all of it", 'body[data-pending="0"]'),
+    ):
+        page.locator(element).wait_for()
+        found[name] = [time.perf_counter() - start]
+    return found
+
+
+def clicked(page: Any, layers: list[str], clicks: int, seed: int = 0) -> Seconds:
+    """Click on layers, and at random on their maps and channels; wait for the neuron's pictures."""
+    random = np.random.default_rng(seed)
+    found: Seconds = {}
+
+    def note(name: str, click: Callable[..., None], *where: float) -> None:
+        start = time.perf_counter()
+        click(*where)
+        page.locator('#neuron-panel[aria-busy="false"]').wait_for()
+        found.setdefault(name, []).append(time.perf_counter() - start)
+
+    for layer in layers:
+        option = page.locator(f'#chain [data-layer="{layer}"]')
+        note("click on a layer to its neuron", option.click)
+        # What the click on the layer is followed by is waited for.
+        page.wait_for_timeout(1000)
+        page.locator('body[data-pending="0"]').wait_for(timeout=600_000)
+        box = page.locator("#map").bounding_box()
+        for across, down in random.uniform(0.02, 0.98, (clicks, 2)):
+            x, y = box["x"] + across * box["width"], box["y"] + down * box["height"]
+            note("click on a map to the neuron", page.mouse.click, x, y)
+        channels = page.locator("#wall [role=option]")
+        for channel in random.choice(channels.count(), max(1, clicks // 4)):
+            one = channels.nth(int(channel))
+            one.scroll_into_view_if_needed()
+            note("click on a channel to the neuron", one.click)
+    return found
+
+
+def measured(clicks: int) -> Iterator[tuple[str, Seconds]]:
+    """Yield the name of each network, and what was measured of it."""
+    from playwright.sync_api import sync_playwright
+
+    browser_path = next(path for name in CHROMIUMS if (path := shutil.which(name)))
+    networks = {
+        "2CONV, 28x28x1": (two_conv((28, 28, 1), 10, seed=0), demo.digits().x_test[:100]),
+        "VGG-like, 224x224x3": (vgg_like(LARGE, (1, 1, 1, 1)), images(LARGE, 8)),
+    }
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        for name, (model, x) in networks.items():
+            network = insens_tf.SwitchedNetwork(model)
+            layers = [layer.name for layer in network.layers if len(layer.shape) == 3]
+            with insens_tf.explore(network, x, open_browser=False) as explorer:
+                page = browser.new_page(viewport={"width": 1440, "height": 1000})
+                page.set_default_timeout(600_000)
+                yield name, opened(page, explorer.url) | clicked(page, layers, clicks)
+                page.close()
+        browser.close()
+
+
+def table(name: str, seconds: Seconds) -> list[dict[str, Any]]:
+    """Return the rows of a network: median and 95th percentile in milliseconds."""
+    return [
+        {
+            "network": name,
+            "from, to": what,
+            "times": len(found),
+            "median": f"{1000 * np.median(found):.0f} ms",
+            "p95": f"{1000 * np.percentile(found, 95):.0f} ms" if len(found) > 1 else "",
+        }
+        for what, found in seconds.items()
+    ]
+
+
+def main() -> None:
+    """Measure, and print the table or put it on a page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--clicks", type=int, default=40, help="on each layer's map (40)")
+    parser.add_argument("--into", type=Path, help="the page with <!-- explorer --> on it")
+    arguments = parser.parse_args()
+    rows = [row for found in measured(arguments.clicks) for row in table(*found)]
+    versions = ", ".join(f"{name} {one}" for name, one in environment()["versions"].items())
+    text = tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
+    text = f"{text}\n\n{environment()['cores']} cores; {versions}.\n"
+    print(text)
+    if arguments.into is not None:
+        page = inserted(arguments.into.read_text("utf-8"), "explorer", text)
+        arguments.into.write_text(page, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -58,6 +58,11 @@ MEASURES = {
 how far a layer's nearest neuron is from switching after a step, over how far it was; the median
 over the images, as some images lie next to a boundary."""
 
+_HEAD = (
+    *("dataset", "direction", "length", "layer", "measure"),
+    *("mean", "low", "high", "to_random", "to_random_low", "to_random_high", "networks"),
+)
+
 AXES = {
     "of_layers": "network direction length image layer measure",
     "correct": "network direction length image",
@@ -259,9 +264,7 @@ def compute(run: Run, count: int, images: int) -> None:
             measures=np.array(list(MEASURES)),
         )
         rows += [(dataset, *row) for row in _summary(names, found)]
-    head = "dataset", "direction", "length", "layer", "measure", "mean", "low", "high"
-    head += "to_random", "to_random_low", "to_random_high", "networks"
-    write_csv(run.folder / "summary.csv", head, rows)
+    write_csv(run.folder / "summary.csv", _HEAD, rows)
 
 
 def _summary(names: list[str], found: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Any, ...]]:
@@ -271,18 +274,19 @@ def _summary(names: list[str], found: Mapping[str, NDArray[Any]]) -> Iterator[tu
         of_layers = np.nanmean(found["of_layers"].astype(np.float64), axis=3)
         nearest = np.nanmedian(found["nearest"].astype(np.float64), axis=2)
     for which, length in enumerate(LENGTHS):
-        for layer, name in enumerate(HIDDEN_LAYERS):
-            for number, measure in enumerate(MEASURES):
-                columns[length, name, measure] = of_layers[:, :, which, layer, number]
+        for number, layer in enumerate(HIDDEN_LAYERS):
+            for place, measure in enumerate(MEASURES):
+                columns[length, layer, measure] = of_layers[:, :, which, number, place]
         columns[length, "", "accuracy"] = found["correct"][:, :, which].mean(axis=2)
-    for layer, name in enumerate(HIDDEN_LAYERS):
-        columns[LENGTH_OF_MARGINS, name, "nearest"] = nearest[:, :, layer]
-    for number, name in enumerate(names):
+    for number, layer in enumerate(HIDDEN_LAYERS):
+        columns[LENGTH_OF_MARGINS, layer, "nearest"] = nearest[:, :, number]
+    for number, direction in enumerate(names):
         # (networks, directions) each
         for (length, layer, measure), values in columns.items():
             mean = mean_interval(values[:, number])
-            to_random = mean_interval(values[:, number] - values[:, names.index(RANDOM)])
-            yield (name, length, layer, measure, *_numbers(mean), *_numbers(to_random), mean.n)
+            random = values[:, names.index(RANDOM)]
+            numbers = (*_numbers(mean), *_numbers(mean_interval(values[:, number] - random)))
+            yield (direction, length, layer, measure, *numbers, mean.n)
 
 
 def _numbers(interval: Any) -> list[float]:

@@ -431,11 +431,14 @@ class SwitchedNetwork(RegionNetwork):
         names = [layer.name for layer in self.layers]
         maps = self.insens(x, names, state=state, progress=progress)
         activities = self.activity(x, names)
-        counts = sum(
-            STATES[state](activity).reshape(len(activity), -1).sum(axis=1)
-            for activity in activities.values()
+        counts = np.sum(
+            [
+                STATES[state](activity).reshape(len(activity), -1).sum(axis=1)
+                for activity in activities.values()
+            ],
+            axis=0,
         )
-        total = sum(maps.values())
+        total = np.sum(list(maps.values()), axis=0)
         counts = np.maximum(counts, 1).reshape(-1, *(1,) * (total.ndim - 1))
         return (total / counts).astype(total.dtype)
 

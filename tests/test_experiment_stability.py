@@ -57,7 +57,7 @@ def test_what_steps_change_is_counted_of_the_model_itself(case: CaseOf) -> None:
     direction = random.normal(size=x.shape)
     labels = random.integers(0, network.output.neurons, len(x))
 
-    found = measured(network, x, labels, {"a direction": direction, "nowhere": 0 * x})
+    found = measured(network, x, labels, {"a direction": direction, "nowhere": 0.0 * direction})
 
     before = Oracle(model).references(x)
     for which, length in enumerate(LENGTHS):

@@ -12,6 +12,7 @@ from insens_tf.operations.arrangements import (
 from insens_tf.operations.channel_scaling import BatchNormalization, ChannelScaling, Scaling
 from insens_tf.operations.ends import Input, OutputActivation, Refused
 from insens_tf.operations.gates import Gate, RatioGate
+from insens_tf.operations.matrix import Matrix
 from insens_tf.operations.operation import ELEMENT_WORK, Affine, Computed, Operation
 from insens_tf.operations.pooling import (
     AveragePooling,
@@ -24,7 +25,6 @@ from insens_tf.operations.weighted_sums import (
     Convolution,
     DepthwiseConvolution,
     LocallyConnected,
-    Matrix,
     TransposedConvolution,
 )
 

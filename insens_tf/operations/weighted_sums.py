@@ -1,4 +1,4 @@
-"""Weighted sums: dense layers, and convolutions of every kind."""
+"""Weighted sums over windows: convolutions of every kind."""
 
 from __future__ import annotations
 
@@ -10,60 +10,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from insens_tf.operations.operation import Affine, Pointwise
+from insens_tf.operations.matrix import through_matrix
+from insens_tf.operations.operation import Affine
 from insens_tf.receptive_field import Locality, Window
 
 __all__ = [
     "Convolution",
     "DepthwiseConvolution",
     "LocallyConnected",
-    "Matrix",
     "TransposedConvolution",
 ]
 
-# The cost of reading a weight of a matrix, and of a multiplication in a convolution, in
-# multiplications of a large matrix product, on two cores.
-WEIGHT_WORK = 40.0
+# The cost of a multiplication in a convolution, in multiplications of a large matrix product, on
+# two cores.
 CONVOLUTION_WORK = 2.0
 
 # TensorFlow's convolutions are slow for fewer than these.
 FEW_CHANNELS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Matrix(Pointwise, Affine):
-    """A dense layer: the last axis times a matrix, plus a bias."""
-
-    kernel: Any
-
-    @property
-    def has_rows(self) -> bool:
-        return len(self.shape) == 1
-
-    @property
-    def mixes_channels(self) -> bool:
-        return True
-
-    def channel_matrix(self) -> tf.Tensor:
-        return tf.convert_to_tensor(self.kernel)
-
-    def work(self, rows: int) -> float:
-        # Few rows wait for the weights.
-        positions = self.size // int(self.kernel.shape[1])
-        weights = math.prod(self.kernel.shape)
-        return super().work(rows) + weights * (positions + WEIGHT_WORK / rows)
-
-    def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
-        return _through_matrix(self.channel_matrix(), values[0].shape[1:])
-
-    def rows(self, elements: tf.Tensor, *values: tf.Tensor) -> Sequence[tf.Tensor]:
-        if not self.has_rows:
-            return super().rows(elements, *values)
-        return [tf.transpose(tf.gather(tf.convert_to_tensor(self.kernel), elements, axis=1))]
-
-    def linear(self, *values: tf.Tensor) -> tf.Tensor:
-        (value,) = values
-        return self.of_known_shape(tf.tensordot(value, tf.convert_to_tensor(self.kernel), axes=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +85,7 @@ class Convolution(Affine):
     def transposed(self, *values: tf.Tensor) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
         kernel = tf.convert_to_tensor(self.kernel)
         if self.mixes_channels and self.shape[:-1] == self.operand_shape[:-1]:
-            return _through_matrix(self.channel_matrix(), self.operand_shape)
+            return through_matrix(self.channel_matrix(), self.operand_shape)
         if self._is_convolution_back:
             return self._convolution_back(kernel)
         if not self._has_gradient_of_its_own:
@@ -320,22 +283,3 @@ class TransposedConvolution(Affine):
             self.padding.upper(),
         )
         return self.of_known_shape(result)
-
-
-def _through_matrix(
-    matrix: tf.Tensor, shape: Sequence[int]
-) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
-    """Return `transposed` of what takes each position's channels times a matrix.
-
-    Parameters
-    ----------
-    matrix : tf.Tensor, shape (operand's channels, channels)
-    shape : sequence of int
-        The operand's.
-    """
-
-    def backward(gradient: tf.Tensor) -> Sequence[tf.Tensor]:
-        above = tf.reshape(gradient, (-1, matrix.shape[1]))
-        return [tf.reshape(tf.matmul(above, matrix, transpose_b=True), (-1, *shape))]
-
-    return backward

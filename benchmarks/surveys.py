@@ -124,24 +124,29 @@ def kills(times: int, folder: Path) -> dict[str, Any]:
     """Kill a survey at random moments, let it go on each time, and compare it with a whole one."""
     draw = random.Random(0)
     whole, killed = folder / "whole", folder / "killed"
-    start = time.perf_counter()
     subprocess.run(_command("work", "--out", str(whole)), check=True)
-    lasted = time.perf_counter() - start
-    done = 0
-    while done < times:
+    shards = len(list(whole.glob("*_*.h5")))
+    written = []
+    for _ in range(times):
         # Of a group of its own, so that its workers end with it.
         process = subprocess.Popen(_command("work", "--out", str(killed)), start_new_session=True)
-        try:
-            process.wait(draw.uniform(0.3, 0.9) * lasted)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            done += 1
+        wanted = _written(killed) + draw.randint(0, shards // (times + 1))
+        while process.poll() is None and _written(killed) < wanted:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.1))
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        if killed.exists():
-            break
-    while not killed.exists():
-        subprocess.run(_command("work", "--out", str(killed)), check=True)
-    return {"kills": done, "identical": _contents(whole) == _contents(killed)}
+        written.append(_written(killed))
+    subprocess.run(_command("work", "--out", str(killed)), check=True)
+    return {
+        "shards": shards,
+        "shards written when killed": written,
+        "identical": _contents(whole) == _contents(killed),
+    }
+
+
+def _written(out: Path) -> int:
+    return len(list(out.with_name(f"{out.name}.unfinished").glob("results/*.h5")))
 
 
 def work(out: Path) -> None:

@@ -15,6 +15,7 @@ from tensorflow import keras
 from insens_tf import SwitchedNetwork, callbacks
 from insens_tf.callbacks import StateMonitor
 from insens_tf.monitoring import StateMeasurement, StateWatch, draw_states
+from tests.conftest import with_keras_3
 from tests.oracle import Oracle
 from tests.small_images import SIDE, small_convolutional
 
@@ -265,6 +266,7 @@ def test_what_is_wrong_is_said_before_the_training(network: SwitchedNetwork, x: 
 # --- the command --------------------------------------------------------------------------------
 
 
+@with_keras_3
 def test_checkpoints_are_followed(
     call: Any, network: SwitchedNetwork, x: np.ndarray, tmp_path: Path
 ) -> None:
@@ -304,6 +306,7 @@ def test_checkpoints_are_followed(
         assert arrays["dead_since/dense"][DEAD] == 0
 
 
+@with_keras_3
 def test_checkpoints_that_are_none_are_refused(
     call: Any, network: SwitchedNetwork, x: np.ndarray, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 from tensorflow import keras
 
 from insens_tf import ActivationFrequency, Survey, SwitchedNetwork, survey
-from insens_tf.cli import analyze_command
+from insens_tf.cli import analyze_command, survey_command
 from insens_tf.files import UnusableFileError
 from insens_tf.parallel import Engine
 from insens_tf.surveys import MarginHistogram, TopInputs, survey_run, survey_work
@@ -354,6 +354,8 @@ def test_the_command_writes_a_survey(
     always = len(whole.always_active()["dense"])
     median = f"{whole.margins['dense'].quantile(0.5):.3g}"
     assert re.search(rf"dense +6 +{share:.1%} +{dead} +{always} +{median}", done.out)
+    # Said without TensorFlow.
+    assert survey_command._WHAT == survey_run.WHAT
     again = call(*words)
     assert again.code == 1
     assert "--overwrite replaces" in again.err

@@ -32,6 +32,7 @@ from insens_tf.cli.options import (
     shared_options,
 )
 from insens_tf.cli.run_record import record_of, results_in
+from insens_tf.cli.scores import checked_scores, score_maps, score_option
 
 if TYPE_CHECKING:
     from insens_tf.layers import HiddenLayer
@@ -67,6 +68,7 @@ class _MethodOptions(MethodOptions):
     result_options=ResultOptions,
     heatmap_options=HeatmapOptions,
 )
+@score_option
 def compare(
     network_options: NetworkOptions,
     images: tuple[str, ...],
@@ -75,6 +77,7 @@ def compare(
     image_options: ImageOptions,
     result_options: ResultOptions,
     heatmap_options: HeatmapOptions,
+    score_texts: tuple[str, ...],
 ) -> None:
     """Draw Insens beside the methods of iNNvestigate: images down, methods across.
 
@@ -83,7 +86,11 @@ def compare(
     maps.npz, a heatmap for each image and method (red positive, blue negative, white 0), and an
     overview with the predicted class and its probability: the model's, or the softmax of its
     outputs where these are logits. --scale, --resize and --grayscale hold for DATA too.
+
+    With --score also scores.csv and scores.png. Insens explains a layer's state, not the class, so
+    that these answer another question than it asks.
     """
+    scores = checked_scores(score_texts)
     methods = ChosenMethods(method_options, network_options, frequency_options, "drawn")
     opening = Opening(
         network_options, images, image_options, frequency_options, method_options.layer
@@ -100,6 +107,7 @@ def compare(
         methods.note(record, analyzers)
         layers = methods.layers_of(analyzers["insens"]) if "insens" in analyzers else []
         record["layers"] = [layer.name for layer in layers]
+        record["scores"] = scores
         maps: dict[Column, NDArray[Any]] = {}
         x = inputs[:]
         fewer = "take fewer images with --first" if len(inputs) > 1 else ""
@@ -114,6 +122,12 @@ def compare(
                     found = {Column(name, name, name): analyzer.analyze(x, **bar)}
             maps |= found
         predictions = _predictions_of(model, inputs)
+        if scores:
+            titled = {column.title: inputs.as_pictures(one) for column, one in maps.items()}
+            black = float(inputs.black().flat[0])
+            scored = score_maps(scores, model, x, predictions.classes, titled, black)
+            click.echo(f"\n{scored.table()}\n")
+            scored.write(folder, inputs.names)
         _write_maps(folder, maps, inputs, heatmap_options.channels, predictions)
     heatmaps = count_of_heatmaps(inputs, maps)
     click.echo(f"Wrote maps.npz, {heatmaps} and an overview to {result_options.out}.")

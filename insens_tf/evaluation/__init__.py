@@ -1,6 +1,14 @@
-"""Evaluating maps: noisy images, rank correlations, and checks against randomised networks."""
+"""Evaluating maps: noise, rank correlations, randomised networks, and faithfulness to a class."""
 
+from insens_tf.evaluation.baseline_maps import BASELINE_MAPS, baseline_maps
 from insens_tf.evaluation.correlation import CORRELATIONS, rank_correlation
+from insens_tf.evaluation.faithfulness import (
+    ScoreCurves,
+    deletion,
+    insertion,
+    mu_fidelity,
+    noise_accuracy,
+)
 from insens_tf.evaluation.noise_masks import (
     NOISE_FORMS,
     NOISE_PLACES,
@@ -19,8 +27,10 @@ from insens_tf.evaluation.randomisation import (
     randomisation_check,
 )
 from insens_tf.evaluation.randomised_copy import RandomisedCopy
+from insens_tf.evaluation.score_plot import plot_curves
 
 __all__ = [
+    "BASELINE_MAPS",
     "CHECKS",
     "CORRELATIONS",
     "EXPLAINED_NEURONS",
@@ -29,12 +39,19 @@ __all__ = [
     "NoiseForm",
     "RandomisationCheck",
     "RandomisedCopy",
+    "ScoreCurves",
     "add_noise",
+    "baseline_maps",
+    "deletion",
     "digit_mask",
     "frame_mask",
+    "insertion",
+    "mu_fidelity",
+    "noise_accuracy",
     "noise_mask",
     "outline_mask",
     "plot_checks",
+    "plot_curves",
     "randomisation_check",
     "rank_correlation",
 ]

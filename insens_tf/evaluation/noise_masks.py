@@ -35,6 +35,7 @@ __all__ = [
     "digit_mask",
     "frame_mask",
     "noise_mask",
+    "noise_on",
     "outline_mask",
 ]
 
@@ -274,6 +275,22 @@ def add_noise(
     --------
     >>> noisy = add_noise(x_test, "bordered", 1.0, np.random.default_rng(0))
     """
+    noisy = noise_mask(images, place, threshold=threshold, width=width)
+    return noise_on(images, noisy, standard_deviation, generator, form=form)
+
+
+def noise_on(
+    images: NDArray[Any],
+    mask: NDArray[np.bool_],
+    standard_deviation: float,
+    generator: np.random.Generator,
+    *,
+    form: str | NoiseForm = "signed",
+) -> NDArray[Any]:
+    """Return images with Gaussian noise where a mask has it, (n, height, width).
+
+    Parameters, results and errors are those of `add_noise`.
+    """
     if isinstance(form, str):
         form = NOISE_FORMS[one_of("form", form, NOISE_FORMS)]
     if not isinstance(generator, np.random.Generator):
@@ -285,7 +302,6 @@ def add_noise(
         raise ValueError(
             f"standard_deviation={standard_deviation!r}: expected a finite number of at least 0"
         )
-    noisy = noise_mask(images, place, threshold=threshold, width=width)[..., np.newaxis]
     dtype = np.float32 if images.dtype == np.float32 else np.float64
     noise = generator.standard_normal(images.shape, dtype) * dtype(standard_deviation)
     values = dtype(form.mean) + (np.abs(noise) if form.absolute else noise)
@@ -293,7 +309,7 @@ def add_noise(
         values += images
     if form.clipped:
         values = values.clip(0, 1)
-    return np.where(noisy, values, images)
+    return np.where(mask[..., np.newaxis], values, images)
 
 
 def _rings(height: int, width: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:

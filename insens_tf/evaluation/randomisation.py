@@ -23,13 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf.analyzer import create_analyzer
-from insens_tf.analyzer.neuron_analyzer import NeuronAnalyzer
+from insens_tf.analyzer.neuron_analyzer import NeuronAnalyzer, explains_one_neuron
 from insens_tf.arguments import one_of
 from insens_tf.batches import outputs
 from insens_tf.evaluation.correlation import CORRELATIONS, rank_correlation
 from insens_tf.evaluation.randomised_copy import RandomisedCopy, same_outputs
-from insens_tf.innvestigate_contract import OF_KERAS_TENSORS, analyzers
-from insens_tf.method_table import BASELINES
 from insens_tf.progress import progress_bar
 
 __all__ = ["CHECKS", "EXPLAINED_NEURONS", "RandomisationCheck", "randomisation_check"]
@@ -246,7 +244,7 @@ def _analysis(
             "arguments: expected no neuron_selection_mode, as neuron='original' or 'own' says "
             "which neuron is explained"
         )
-    fixed = neuron == "original" and _explains_one_neuron(method)
+    fixed = neuron == "original" and explains_one_neuron(method)
     selection = {"neuron_selection_mode": "index"} if fixed else {}
     analyzer = create_analyzer(method, network, **selection, **arguments)
     neurons = _most_active(analyzer, network, x) if fixed else None
@@ -261,11 +259,6 @@ def _analysis(
         return analyzer.analyze(x, neurons, **({"progress": False} if shows_bars else {}))
 
     return analyze
-
-
-def _explains_one_neuron(method: str) -> bool:
-    kinds = (NeuronAnalyzer, *OF_KERAS_TENSORS)
-    return method in BASELINES or issubclass(analyzers.get(method, object), kinds)
 
 
 def _most_active(analyzer: Any, network: Any, x: NDArray[Any]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from insens_tf.files.images import (
     chosen_array,
     natural_order,
     read_images,
+    unique_names,
 )
 from insens_tf.files.inputs import ModelInputs, fit_to_model, scale_names
 from insens_tf.files.models import begins_with_scaling, check_model_path, load_model, refuse_code
@@ -60,6 +61,7 @@ __all__ = [
     "scale_names",
     "stored_model",
     "unfinished_folder",
+    "unique_names",
     "whole_file",
     "write_csv",
     "write_npz",

@@ -16,7 +16,14 @@ from insens_tf.files.arrays import npz_names, read_npy, read_npz
 from insens_tf.files.file_errors import UnusableFileError, neighbours, printable, reading
 from insens_tf.files.pictures import PICTURE_ENDINGS, PICTURE_FORMS, read_picture
 
-__all__ = ["Images", "check_image_paths", "chosen_array", "natural_order", "read_images"]
+__all__ = [
+    "Images",
+    "check_image_paths",
+    "chosen_array",
+    "natural_order",
+    "read_images",
+    "unique_names",
+]
 
 _ARRAY_ENDINGS = (".npy", ".npz")
 _IMAGE_FORMS = f"{PICTURE_FORMS} files, a folder of them, or one .npy or .npz file"
@@ -142,7 +149,7 @@ def read_images(
                 raise
             left_out[str(path)] = str(error)
     source = str(paths[0]) if len(paths) == 1 else f"{len(paths)} paths"
-    return Images(pictures, _unique_names(read), source, left_out)
+    return Images(pictures, unique_names(read), source, left_out)
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -169,7 +176,7 @@ def natural_order(name: str) -> list[str | tuple[int, str]]:
     return [(int(part), part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _unique_names(paths: Sequence[Path]) -> tuple[str, ...]:
+def unique_names(paths: Sequence[Path]) -> tuple[str, ...]:
     """Name each of different files by the last parts of its path, as many as tell it apart."""
     parts = [Path(os.path.abspath(path)).parts for path in paths]
     taken = [1] * len(paths)

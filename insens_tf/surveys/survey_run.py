@@ -20,11 +20,12 @@ from insens_tf.argument_types import LayerLike
 from insens_tf.arguments import one_of, whole_number
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.frequency_check import checked_frequency
+from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.network import SwitchedNetwork
 from insens_tf.parallel import Engine
-from insens_tf.surveys.margin_histogram import MarginHistogram
 from insens_tf.surveys.survey_inputs import SurveyInputs, inputs_in_files, inputs_of_batches
-from insens_tf.surveys.survey_store import MERGED, Survey
+from insens_tf.surveys.survey_merge import merge_shards
+from insens_tf.surveys.survey_store import Survey
 from insens_tf.surveys.survey_work import (
     FREQUENCY,
     ShardTask,
@@ -32,7 +33,6 @@ from insens_tf.surveys.survey_work import (
     compute_shard,
     shard_name,
 )
-from insens_tf.surveys.top_inputs import TopInputs
 
 __all__ = ["SHARD", "WHAT", "survey"]
 
@@ -143,11 +143,7 @@ def survey(
         path, digest = _stored(model, aside)
         loaded = files.load_model(path) if path == model else model
         network = SwitchedNetwork(loaded, **arguments)
-        chosen = network.layer(
-            list(network.layers) if layers is None else list(layers), output=False
-        )
-        if frequency is not None:
-            checked_frequency(frequency, chosen, single=False)
+        chosen = _chosen(network, layers, frequency)
         fitting = {
             "input_shape": network.input_shape,
             "model_scales": files.begins_with_scaling(loaded),
@@ -165,20 +161,43 @@ def survey(
             shard=shard,
         )
         settings = _settings(work, digest, data, frequency)
-        record = {
-            **{"program": "insens-tf", "version": __version__, "command": "survey"},
-            **{"what": what, "inputs": inputs.count, "shard": shard},
-            "layers": [asdict(one) for one in chosen],
-            "input_shape": network.input_shape,
-            "names": [Path(one).name for one in inputs.paths] if len(inputs.paths) > 1 else None,
-            "settings": settings,
-        }
+        record = _record(work, chosen, network, settings)
         with files.resumable_results(
             out, record, settings, replace=overwrite, restart=restart
         ) as unfinished:
             _compute(work, engine, frequency, progress)
             (unfinished.folder / _WORK).unlink()
     return Survey.open(out)
+
+
+def _chosen(
+    network: SwitchedNetwork,
+    layers: Sequence[LayerLike] | None,
+    frequency: ActivationFrequency | None,
+) -> list[HiddenLayer]:
+    """Return the layers that are meant; check the frequency that is given of them."""
+    chosen = network.layer(list(network.layers) if layers is None else list(layers), output=False)
+    if frequency is not None:
+        checked_frequency(frequency, chosen, single=False)
+    return chosen
+
+
+def _record(
+    work: SurveyWork,
+    layers: Sequence[HiddenLayer],
+    network: SwitchedNetwork,
+    settings: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the index of the store, which says how it came about, too."""
+    paths = [Path(path) for path in work.inputs["paths"]]
+    return {
+        **{"program": "insens-tf", "version": __version__, "command": "survey"},
+        **{"what": work.what, "inputs": work.inputs["count"], "shard": work.shard},
+        "layers": [asdict(one) for one in layers],
+        "input_shape": network.input_shape,
+        "names": files.unique_names(paths) if len(paths) > 1 else None,
+        "settings": settings,
+    }
 
 
 def _settings(
@@ -211,7 +230,7 @@ def _compute(
     folder = Path(work.folder)
     if set(work.what) - {"insens"}:
         _compute_shards(work, "states", engine, progress)
-        _merge(work)
+        merge_shards(work)
     if "insens" in work.what:
         weights = None
         if frequency is not None:
@@ -230,51 +249,11 @@ def _compute_shards(work: SurveyWork, kind: str, engine: Engine, progress: bool)
         partial.write_text(json.dumps(asdict(work)), encoding="utf-8")
     tasks = [
         ShardTask(str(path), kind, number)
-        for number in range(_shards(work))
+        for number in range(work.shards)
         if not (folder / shard_name(kind, number)).exists()
     ]
     for _ in engine.map(compute_shard, tasks, f"survey, {kind}", shown=progress):
         pass
-
-
-def _shards(work: SurveyWork) -> int:
-    return -(-int(work.inputs["count"]) // work.shard)
-
-
-def _merge(work: SurveyWork) -> None:
-    """Add up what the shards have, each read once; the sum does not depend on their order."""
-    import h5py  # type: ignore[import-untyped]
-
-    folder = Path(work.folder)
-    counts: dict[str, Any] = {}
-    tops: dict[int, TopInputs] = {}
-    margins: dict[int, MarginHistogram] = {}
-    largest = 0.0
-    for shard in range(_shards(work)):
-        with h5py.File(folder / shard_name("states", shard), "r") as file:
-            largest = max(largest, float(file["largest_input"][()]))
-            for number, name in enumerate(work.layers):
-                if "frequency" in work.what:
-                    counts[name] = counts.get(name, 0) + file[f"counts/{number}"][()]
-                if "top" in work.what:
-                    here = TopInputs._make(
-                        file[f"top/{number}/{one}"][()] for one in TopInputs._fields
-                    )
-                    parts = [tops[number], here] if number in tops else [here]
-                    tops[number] = TopInputs.merged(parts, work.top)
-                if "margins" in work.what:
-                    histogram = MarginHistogram(file[f"margins/{number}"][()])
-                    margins[number] = (
-                        margins[number] + histogram if number in margins else histogram
-                    )
-    if "frequency" in work.what:
-        ActivationFrequency(counts, int(work.inputs["count"]), largest).save(folder / FREQUENCY)
-    with files.whole_file(folder / MERGED) as partial, h5py.File(partial, "w") as file:
-        for number, found in tops.items():
-            for one, values in found._asdict().items():
-                file[f"top/{number}/{one}"] = values
-        for number, histogram in margins.items():
-            file[f"margins/{number}"] = histogram.counts
 
 
 def _checked_what(what: Sequence[str]) -> tuple[str, ...]:

@@ -19,12 +19,12 @@ from insens_tf.constant_neurons import ConstantNeurons, constant_neurons
 from insens_tf.files.file_errors import reading
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.surveys.margin_histogram import MarginHistogram
+from insens_tf.surveys.survey_merge import MERGED
 from insens_tf.surveys.survey_work import FREQUENCY, shard_name
 from insens_tf.surveys.top_inputs import TopInputs
 
-__all__ = ["MERGED", "ShardedMaps", "Survey"]
+__all__ = ["ShardedMaps", "Survey"]
 
-MERGED = "merged.h5"
 _RECORD = "run.json"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +71,11 @@ class SurveyWork:
     shard: int
     frequency: str | None = None
 
+    @property
+    def shards(self) -> int:
+        """How many shards there are of each kind."""
+        return -(-int(self.inputs["count"]) // self.shard)
+
 
 def shard_name(kind: str, number: int) -> str:
     """Return the name of a shard's file."""
@@ -81,7 +85,7 @@ def shard_name(kind: str, number: int) -> str:
 class _Opened(NamedTuple):
     """What a worker keeps between two shards."""
 
-    digest: str
+    version: tuple[str, int]
     work: SurveyWork
     network: SwitchedNetwork
     inputs: SurveyInputs
@@ -109,15 +113,14 @@ def compute_shard(task: ShardTask) -> None:
 def _open(path: Path) -> _Opened:
     """Return the model and the inputs of some work, which stay open for its next shard."""
     global _opened
-    text = path.read_text(encoding="utf-8")
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    if _opened is None or _opened.digest != digest:
+    version = str(path), path.stat().st_mtime_ns
+    if _opened is None or _opened.version != version:
         from insens_tf.network import SwitchedNetwork
 
-        work = SurveyWork(**json.loads(text))
+        work = SurveyWork(**json.loads(path.read_text(encoding="utf-8")))
         network = SwitchedNetwork(files.load_model(work.model), **work.network)
         stored = {**work.inputs, "paths": tuple(work.inputs["paths"])}
-        _opened = _Opened(digest, work, network, SurveyInputs(**stored))
+        _opened = _Opened(version, work, network, SurveyInputs(**stored))
     return _opened
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from insens_tf.progress import progress_bar
 
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class LostWorkerError(RuntimeError):
-    """A process that did a piece of work was ended from outside."""
+    """A process that did a piece of work was ended from outside, or none can be reached."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Engine:
         ------
         LostWorkerError
             If the process that did a piece of work was ended from outside; on a Dask cluster, if
-            that happened to a piece again and again.
+            that happened to a piece again and again, or no cluster answers.
         ModuleNotFoundError
             If Dask is asked for and not installed.
         """
@@ -141,7 +141,7 @@ class Engine:
             if self.scheduler is None
             else nullcontext(self.scheduler)
         )
-        with cluster as address, Client(address) as client:
+        with cluster as address, _connected(Client, address) as client:
             # Pure work would not be done again when it is asked for again.
             executor = client.get_executor(pure=False)
             try:
@@ -152,6 +152,13 @@ class Engine:
                 ) from error
             finally:
                 executor.shutdown(wait=False)
+
+
+def _connected(client: Callable[[Any], Any], address: Any) -> Any:
+    try:
+        return client(address)
+    except OSError as error:
+        raise LostWorkerError(f"scheduler {address}: no Dask cluster answers: {error}") from error
 
 
 def _call(function: Callable[[Task], Result], task: Task, threads: int) -> Result:

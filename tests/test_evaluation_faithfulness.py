@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from insens_tf.evaluation import (
     mu_fidelity,
     noise_accuracy,
 )
+from insens_tf.evaluation.faithfulness import fidelity_to_sets
 from tests.conftest import with_keras_3
 from tests.small_images import small_convolutional
 
@@ -228,3 +230,44 @@ def test_compare_scores_its_maps(call: Any, tmp_path: Path) -> None:
     done = call(*words, "--score", "insertions")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "--score insertions: expected some of deletion, insertion, mu_fidelity" in done.err
+
+
+def test_scores_are_those_of_xplique() -> None:
+    """Xplique 2.0.2 cannot share our environment: its numbers, of the same model, are kept."""
+    kept = json.loads((Path(__file__).parent / "xplique_scores.json").read_text("utf-8"))
+    side, channels, inputs, steps = 6, 2, 4, 9
+    generator = np.random.default_rng(7)
+    shapes = [(side * side * channels, 12), (12,), (12, 3), (3,)]
+    weights = [generator.standard_normal(shape) for shape in shapes]
+    images = generator.random((inputs, side, side, channels)).astype(np.float32)
+    maps = generator.standard_normal((inputs, side, side))
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((side, side, channels)),
+            layers.Flatten(),
+            layers.Dense(12, "relu"),
+            layers.Dense(3),
+        ]
+    )
+    model.set_weights(weights)
+    targets = np.array([0, 1, 2, 1])
+    for name, function in (("deletion", deletion), ("insertion", insertion)):
+        found = function(model, images, maps, targets, steps=steps, baseline=0.25)
+        np.testing.assert_allclose(found.mean, kept[name]["curve"], atol=1e-5)
+        assert found.area.mean() == pytest.approx(kept[name]["area"], abs=1e-5)
+    # It draws sets of pixels of any size, others for each two inputs.
+    sets = np.array([[digit == "1" for digit in one] for one in kept["mu_fidelity"]["sets"]])
+    correlations = [
+        fidelity_to_sets(
+            model,
+            images[rows],
+            maps[rows].reshape(2, -1),
+            targets[rows],
+            half,
+            baseline=0.25,
+            correlation="spearman",
+        )
+        for rows, half in zip((slice(0, 2), slice(2, 4)), np.split(sets, 2), strict=True)
+    ]
+    assert np.mean(correlations) == pytest.approx(kept["mu_fidelity"]["mean"], abs=1e-5)

@@ -170,11 +170,28 @@ def mu_fidelity(
             f"share={share!r}: expected one above 0 and below 1, of at least one of {pixels} pixels"
         )
     generator = np.random.default_rng(whole_number("seed", seed, least=0))
-    sets = np.argsort(generator.random((samples, pixels)), axis=1)[:, :size]
+    # The places of the smallest of as many random numbers are a random set.
+    sets = np.argsort(np.argsort(generator.random((samples, pixels)), axis=1), axis=1) < size
+    return fidelity_to_sets(
+        model, images, importance, explained, sets, baseline=baseline, correlation=correlation
+    )
+
+
+def fidelity_to_sets(
+    model: Any,
+    images: NDArray[np.floating],
+    importance: NDArray[np.float64],
+    explained: NDArray[np.int64],
+    sets: NDArray[np.bool_],
+    *,
+    baseline: float,
+    correlation: str,
+) -> NDArray[np.float64]:
+    """Return `mu_fidelity` for given sets of pixels, (sets, pixels), of checked arguments."""
     lost = _output(model, images, explained)[:, np.newaxis] - _without(
         model, images, explained, sets, baseline
     )
-    sums = importance[:, sets].sum(axis=-1)
+    sums = importance @ sets.T.astype(np.float64)
     return np.array([_correlation(*pair, correlation) for pair in zip(sums, lost)])
 
 
@@ -320,7 +337,7 @@ def _without(
     model: Any,
     images: NDArray[np.floating],
     explained: NDArray[np.int64],
-    sets: NDArray[np.int64],
+    sets: NDArray[np.bool_],
     baseline: float,
 ) -> NDArray[np.float64]:
     """Return the explained outputs of images without each set of pixels, (n, sets)."""
@@ -329,9 +346,8 @@ def _without(
     together = max(1, BATCH_SIZE // len(images))
     for start in range(0, len(sets), together):
         part = sets[start : start + together]
-        changed = np.repeat(images.reshape(1, len(images), -1, images.shape[-1]), len(part), axis=0)
-        for one, pixels in zip(changed, part):
-            one[:, pixels] = baseline
+        gone = part.reshape(len(part), 1, *images.shape[1:3], 1)
+        changed = np.where(gone, images.dtype.type(baseline), images)
         values = _output(
             model, changed.reshape(-1, *images.shape[1:]), np.tile(explained, len(part))
         )

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from insens_tf import inline_html
 from insens_tf.arguments import whole_number
 from insens_tf.execution import Compiled, cardinality, elements
 from insens_tf.files import read_npz, whole_file
@@ -72,6 +73,21 @@ class ActivationFrequency(Mapping[str, NDArray[np.float64]]):
     def __repr__(self) -> str:
         shares = ", ".join(f"{name}: {self[name].mean():.3f}" for name in self)
         return f"ActivationFrequency({self.samples} samples; mean {shares})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                name,
+                " × ".join(map(str, count.shape)),
+                f"{count.mean() / self.samples:.1%}",
+                f"{(count == 0).mean():.1%}",
+                f"{(count == self.samples).mean():.1%}",
+            )
+            for name, count in self.counts.items()
+        ]
+        headers = ("layer", "shape", "mean m/N", "never active", "always active")
+        counted = f"Activation frequency over {self.samples:,} samples"
+        return inline_html.paragraphs(counted) + inline_html.table(headers, rows, numbers=4)
 
     def __add__(self, other: ActivationFrequency) -> ActivationFrequency:
         """Return the frequency over both parts of the data."""

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from insens_tf.analyzer import create_analyzer
 from insens_tf.batches import outputs
-from insens_tf.heatmap import grid, heatmap, picture
+from insens_tf.heatmap import LEGEND, grid, heatmap, picture
 from insens_tf.method_table import PAPER_METHODS
 from insens_tf.network import SwitchedNetwork
 from insens_tf.two_conv import fit_with_adam, two_conv
@@ -299,8 +299,7 @@ def _draw(
         ["MNIST digit", *maps],
         column_titles,
         title=f"Maps of a network trained on {trained_on:,} digits: Insens explains a hidden "
-        "layer, the others the predicted class.\nRed: positive, blue: negative, white: 0, each map "
-        "by its own largest magnitude",
+        f"layer, the others the predicted class.\n{LEGEND}",
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from insens_tf import inline_html
 from insens_tf.arguments import whole_number
 from insens_tf.estimate_passes import EstimatePasses, grouped
 from insens_tf.estimate_rounds import LEAST_PROBES, Rounds
@@ -89,6 +90,14 @@ class InsensEstimate:
             for maps in (self.omega, self.standard_error)
         )
         return np.divide(error, length, out=np.zeros_like(error), where=length > 0)
+
+    def _repr_html_(self) -> str:
+        shown = zip(self.omega[: inline_html.MOST], self.relative_error)
+        figures = [
+            inline_html.figure(inline_html.map_picture(omega), f"Ω, off by about {error:.1%}")
+            for omega, error in shown
+        ]
+        return inline_html.drawn(figures) + inline_html.paragraphs(repr(self))
 
     def __repr__(self) -> str:
         errors = self.relative_error

@@ -18,7 +18,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from insens_tf.picture_grid import grid
 from insens_tf.real_numbers import finite_real_numbers
 
-__all__ = ["channel_rules", "grid", "heatmap", "picture"]
+__all__ = ["LEGEND", "channel_rules", "grid", "heatmap", "picture"]
+
+LEGEND = "Red: positive, blue: negative, white: 0, each map by its own largest magnitude"
+"""What stands above heatmaps."""
 
 
 def _sum_of_channels(maps: NDArray[np.float64]) -> NDArray[np.float64]:

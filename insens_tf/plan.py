@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from insens_tf.chunks import readable_size
+from insens_tf.inline_html import paragraphs
 
 __all__ = ["MANY_GRADIENTS", "MoreMemory", "Plan", "PlannedLayer"]
 
@@ -129,6 +130,12 @@ class Plan:
         return lines
 
     def __str__(self) -> str:
+        return "\n".join([self._table("simple"), *self._lines()])
+
+    def _repr_html_(self) -> str:
+        return self._table("html") + paragraphs(*self._lines())
+
+    def _table(self, form: str) -> str:
         one = self.seconds_of_a_gradient
         rows = [
             (
@@ -147,18 +154,22 @@ class Plan:
             rows.append(("together", "", "", *together))
         time = () if one is None else ("time",)
         headers = ("layer", "neurons needed", "way", "gradients", *time, "memory")
-        table = tabulate(rows, headers, disable_numparse=True, colalign=COLUMNS[: len(headers)])
+        aligned = COLUMNS[: len(headers)]
+        return tabulate(rows, headers, tablefmt=form, disable_numparse=True, colalign=aligned)
+
+    def _lines(self) -> list[str]:
+        one = self.seconds_of_a_gradient
         inputs = "1 input" if self.inputs == 1 else f"{self.inputs} inputs"
         unit = f"{inputs}; as many gradients of the network take about as long"
         if one is not None:
             unit += f", and one takes {_readable_time(one)} here"
-        lines = [table, unit]
+        lines = [unit]
         if self.memory > self.memory_budget:
             lines.append(
                 f"more memory than the memory_budget of {readable_size(self.memory_budget)}, as "
                 "less is not enough or takes far longer"
             )
-        return "\n".join([*lines, *self.faster])
+        return [*lines, *self.faster]
 
     __repr__ = __str__
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from insens_tf import equations
+from insens_tf import equations, inline_html
 from insens_tf.argument_types import Neurons
 from insens_tf.chunks import readable_size, slices
 from insens_tf.finiteness import refuse_masks
+from insens_tf.heatmap import LEGEND
 from insens_tf.layers import HiddenLayer
 from insens_tf.switched_weights import SwitchedWeights
 
@@ -91,6 +92,37 @@ class Projection:
             f"Projection(layer={self.layer.name!r}, inputs={len(self.x)}, "
             f"{what}={len(self.neurons)}, weights={self.weights.shape})"
         )
+
+    def _repr_html_(self) -> str:
+        pairs = [(n, k) for n in range(len(self.x)) for k in range(len(self.neurons))]
+        shown = pairs[: inline_html.MOST]
+        blocks = [inline_html.drawn(self._figures(n, k)) for n, k in shown]
+        more = len(pairs) - len(shown)
+        note = f"{LEGEND}.{f' {more} more are not shown.' if more else ''}"
+        return inline_html.paragraphs(repr(self)) + "".join(blocks) + inline_html.paragraphs(note)
+
+    def title(self, n: int, k: int) -> str:
+        """Return what to call the k-th neuron for the n-th input: its name, v and b."""
+        name = f"{self.layer.name} {self.neurons[k].tolist()}"
+        if self.subtracted is not None:
+            name += f" − {self.subtracted[k].tolist()}"
+        number = self.rows.start + n
+        v, b = float(self.activity[n, k]), float(self.bias[n, k])
+        return f"{name}, input {number}: v = {v:.4g}, b = {b:.4g}"
+
+    def _figures(self, n: int, k: int) -> list[str]:
+        """Return the pictures of a neuron for an input, where inputs are pictures."""
+        centre = self.centre[n, k]
+        has_centre = bool(np.isfinite(centre).all())
+        return [
+            inline_html.figure(inline_html.input_picture(self.x[n]), self.title(n, k)),
+            inline_html.figure(inline_html.map_picture(self.weights[n, k]), "w"),
+            inline_html.figure(inline_html.map_picture(self.contribution[n, k]), "contribution"),
+            inline_html.figure(
+                inline_html.input_picture(centre) if has_centre else None,
+                "centre" if has_centre else "no centre: w is 0",
+            ),
+        ]
 
     @cached_property
     def _root_factor(self) -> NDArray[Any]:

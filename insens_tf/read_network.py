@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from insens_tf import memory
+from insens_tf import inline_html, memory
 from insens_tf.argument_types import LayerLike
 from insens_tf.arguments import one_of, whole_number
 from insens_tf.bounded_cache import BoundedCache
@@ -130,6 +130,21 @@ class ReadNetwork:
         layers = ", ".join(f"{layer.name}{layer.shape}" for layer in self.layers)
         outputs = ", ".join(f"{output.name}{output.shape}" for output in self.outputs)
         return f"SwitchedNetwork(input {self.input_shape}; hidden {layers}; output {outputs})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                "output" if layer.index is None else layer.index,
+                layer.name,
+                ", ".join(layer.aliases),
+                " × ".join(map(str, layer.shape)),
+                f"{layer.neurons:,}",
+            )
+            for layer in (*self.layers, *self.outputs)
+        ]
+        headers = ("index", "layer", "also called", "shape", "neurons")
+        model = f"{type(self).__name__} of {self.model.name}, input {self.input_shape}"
+        return inline_html.paragraphs(model) + inline_html.table(headers, rows, numbers=2)
 
     def report(self, x: Any = None) -> Report:
         """Return what each layer was read as, and the proof that the whole is the model.

@@ -14,6 +14,7 @@ from tabulate import tabulate
 from insens_tf.chunks import slices
 from insens_tf.execution import Compiled, evaluated
 from insens_tf.graph import Graph
+from insens_tf.inline_html import paragraphs
 from insens_tf.layers import HiddenLayer, Layers
 from insens_tf.operations import Gate, MaxPooling, RatioGate
 from insens_tf.reading import Reading
@@ -116,6 +117,12 @@ class Report:
         return tuple(layer for layer in self.layers if layer.refusal is not None)
 
     def __str__(self) -> str:
+        return "\n".join([self._table("simple"), "", *self._lines()])
+
+    def _repr_html_(self) -> str:
+        return self._table("html") + paragraphs(*self._lines())
+
+    def _table(self, form: str) -> str:
         rows = [
             (
                 "" if layer.index is None else layer.index,
@@ -131,13 +138,13 @@ class Report:
         ]
         hidden = [layer.neurons or 0 for layer in self.layers if layer.index is not None]
         rows.append(("", "all hidden layers", "", "", "", sum(hidden), "", ""))
-        table = tabulate(
+        return tabulate(
             rows,
             ["index", "name", "kind", "part", "shape", "neurons", "receptive field", "rule"],
+            tablefmt=form,
             colalign=("right", "left", "left", "left", "left", "right", "right", "left"),
             disable_numparse=True,
         )
-        return "\n".join([table, "", *self._lines()])
 
     __repr__ = __str__
 

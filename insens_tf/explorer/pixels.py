@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from typing import Any
 
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from insens_tf.heatmap import heatmap
+from insens_tf.inline_html import png_in_base64 as png
 
 __all__ = ["MOST_ROWS_OF_AN_ATLAS", "atlas", "png", "signed_png", "thumbnail"]
 
@@ -19,13 +18,6 @@ MOST_ROWS_OF_AN_ATLAS = 16_384
 """Browsers draw no taller pictures."""
 
 _SIDE_OF_A_TILE = 64
-
-
-def png(pixels: NDArray[np.uint8]) -> str:
-    """Return RGB or RGBA, (height, width, 3 or 4), as a PNG file in base64."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def signed_png(maps: NDArray[Any], channels: str | None = None) -> str:

@@ -131,7 +131,8 @@ class Explorer:
         exploration = self.exploration
         x = exploration.image("0")
         exploration.activities(x)
-        for layer in exploration.layers:
+        # Those that are looked at first come first.
+        for layer in reversed(exploration.layers):
             if self._server.should_exit:
                 return
             exploration.network.project(x, layer, [0])

@@ -96,13 +96,12 @@ def network_shown(exploration: Exploration) -> dict[str, Any]:
 
 
 def _start(exploration: Exploration) -> dict[str, Any]:
-    """Return what is shown first: the neuron of largest v in the last layer that has maps."""
+    """Return what is shown first: the middle of the last layer that has maps; nothing computed."""
     layers = exploration.network.layers or exploration.network.outputs
     with_maps = [layer for layer in layers if len(layer.shape) > 1]
     layer = (with_maps or layers)[-1]
-    values = exploration.activities(exploration.image("0"))[layer.name]
-    neuron = np.unravel_index(int(values.argmax()), layer.shape)
-    return {"image": "0", "layer": layer.name, "neuron": [int(one) for one in neuron]}
+    middle = [*(side // 2 for side in layer.shape[:-1]), 0]
+    return {"image": "0", "layer": layer.name, "neuron": middle}
 
 
 def strip_shown(exploration: Exploration, start: int) -> dict[str, Any]:

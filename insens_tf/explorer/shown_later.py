@@ -36,6 +36,9 @@ MOST_PASSES = 256
 MOST_IMAGES = 512
 """The first of the images, among which the top ones of a neuron are looked for."""
 
+MOST_KEPT_BYTES = 64 * 2**20
+"""Of a layer's v for these images."""
+
 TOP = 6
 
 
@@ -135,20 +138,24 @@ def top_images_shown(exploration: Exploration, view: View) -> dict[str, Any]:
 
 
 def _values_of_images(exploration: Exploration, view: View) -> NDArray[Any]:
-    """Return v of the view's neuron for the first images, (n,)."""
+    """Return v of the view's neuron for the first images, (n,); a layer's are kept if they fit."""
     count = min(len(exploration.images), MOST_IMAGES)
+    neurons = view.layer.neurons
+    fits = count * neurons * exploration.network.dtype.itemsize <= MOST_KEPT_BYTES
+    kept = slice(None) if fits else slice(view.neuron, view.neuron + 1)
 
     def compute() -> NDArray[Any]:
         parts = []
-        size = max(1, min(BATCH_SIZE, 2**22 // view.layer.neurons))
+        size = max(1, min(BATCH_SIZE, 2**22 // neurons))
         for start in range(0, count, size):
             step_of_work()
             batch = exploration.images[start : min(start + size, count)]
             activity = exploration.network.activity(batch, view.layer)
-            parts.append(activity.reshape(len(batch), -1)[:, view.neuron].copy())
+            parts.append(activity.reshape(len(batch), -1)[:, kept].copy())
         return np.concatenate(parts)
 
-    return exploration.kept("top", (view.layer, view.neuron), compute)
+    found = exploration.kept("top", (view.layer, kept.start), compute)
+    return found[:, view.neuron] if fits else found[:, 0]
 
 
 def _hidden(view: View) -> Any:

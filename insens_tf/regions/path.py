@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from insens_tf import inline_html
 from insens_tf.argument_types import LayerLike, Neurons
 from insens_tf.arguments import one_of
 from insens_tf.progress import progress_of_inputs
@@ -146,6 +147,16 @@ class Path:
         self._check_unchanged()
         values = self._values(np.atleast_1d(places), chosen.position)
         return values if places.ndim else values[0]
+
+    def _repr_html_(self) -> str:
+        ends = {"start": self.start, "end": self.end}
+        pictures = [
+            inline_html.figure(inline_html.input_picture(one), name) for name, one in ends.items()
+        ]
+        said = f"A straight line through {len(self.breakpoints) + 1:,} linear regions"
+        rows = [(name, f"{count:,}") for name, count in self.state_changes().items()]
+        changes = inline_html.table(("layer", "state changes"), rows, numbers=1)
+        return inline_html.drawn(pictures) + inline_html.paragraphs(said) + changes
 
     def state_changes(self, by: str = "layer", *, effective: bool = False) -> dict[str, int]:
         """Return how often the state changes along the path.

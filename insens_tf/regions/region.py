@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from insens_tf import inline_html
 from insens_tf.argument_types import LayerLike, Neurons
 from insens_tf.arguments import one_of, whole_number
 from insens_tf.chunks import readable_size
@@ -90,6 +91,12 @@ class Region:
 
     def __repr__(self) -> str:
         return f"Region({self.key})"
+
+    def _repr_html_(self) -> str:
+        image = inline_html.figure(inline_html.input_picture(self.x), "x")
+        return inline_html.drawn([image]) + inline_html.paragraphs(
+            f"The linear region {self.key} of a network, that x lies in"
+        )
 
     def contains(self, z: ArrayLike) -> NDArray[np.bool_] | bool:
         """Tell whether inputs lie in this region: whether their state is the same.

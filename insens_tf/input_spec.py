@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from insens_tf.data_batches import joined
 from insens_tf.finiteness import refuse_masks
 
 __all__ = ["InputSpec"]
@@ -43,7 +44,8 @@ class InputSpec:
 
         Parameters
         ----------
-        x : array, shape (n, *shape)
+        x : array, shape (n, *shape), or tf.data.Dataset
+            Of a data set of batches all of them, without their labels.
         argument : str
             What it is called where it was given, for the message.
 
@@ -57,6 +59,8 @@ class InputSpec:
             If x has another shape, holds no input, is not finite, is masked, or has fractions where
             the model takes whole numbers.
         """
+        if isinstance(x, tf.data.Dataset):
+            x = joined(x, argument)
         refuse_masks(argument, x)
         expected = f"expected shape {self.batch}"
         try:

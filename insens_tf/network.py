@@ -10,12 +10,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from insens_tf import memory
-from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter, batches_of
+from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCounter
 from insens_tf.argument_types import FrequencyLike, LayerLike, Neurons
 from insens_tf.arguments import one_of
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.constant_neurons import ConstantNeurons, constant_neurons
+from insens_tf.data_batches import batches_of
 from insens_tf.estimate import (
     MOST_PASSES,
     Estimator,
@@ -127,8 +128,8 @@ class SwitchedNetwork(RegionNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *input_shape)
-            The inputs.
+        x : array, shape (n, *input_shape), or tf.data.Dataset
+            The inputs; of a data set all batches, without their labels.
         layer : str, int, HiddenLayer, Keras layer, or list of them
             A hidden layer or the output layer.
 
@@ -171,8 +172,8 @@ class SwitchedNetwork(RegionNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *input_shape)
-            The inputs.
+        x : array, shape (n, *input_shape), or tf.data.Dataset
+            The inputs; of a data set all batches, without their labels.
         layer : str, int, HiddenLayer or Keras layer
             A hidden layer, or the output layer (whose neurons are the logits).
         neurons : None, int, tuple of int, or sequence of int or of tuples
@@ -349,8 +350,8 @@ class SwitchedNetwork(RegionNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *input_shape)
-            The inputs.
+        x : array, shape (n, *input_shape), or tf.data.Dataset
+            The inputs; of a data set all batches, without their labels.
         layer : str, int, HiddenLayer, Keras layer, or list of them
             One hidden layer, or several in one sweep.
         frequency : mapping of str to array, or array of the layer's shape, optional
@@ -493,8 +494,8 @@ class SwitchedNetwork(RegionNetwork):
 
         Parameters
         ----------
-        x : array, shape (n, *input_shape)
-            The inputs.
+        x : array, shape (n, *input_shape), or tf.data.Dataset
+            The inputs; of a data set all batches, without their labels.
         layer : str, int, HiddenLayer, Keras layer, or list of them
             One hidden layer, or several from the same passes.
         frequency : mapping of str to array, or array of the layer's shape, optional

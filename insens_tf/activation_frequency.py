@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,9 @@ from insens_tf.execution import Compiled
 from insens_tf.files import read_npz, whole_file
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ActivationFrequency", "ActiveNeuronCounter"]
 
@@ -101,6 +104,18 @@ class ActivationFrequency(Mapping[str, NDArray[np.float64]]):
         return ActivationFrequency(
             counts, self.samples + other.samples, max(largest) if len(largest) == 2 else None
         )
+
+    def plot(self) -> Figure:
+        """Draw for each layer how many of its neurons have which m/N.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        # Drawing knows frequencies, not the other way round.
+        from insens_tf.plots import frequency_figure
+
+        return frequency_figure(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as an npz file (no pickle), whole or not at all."""

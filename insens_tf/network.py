@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +31,7 @@ from insens_tf.insens import SENSITIVITIES, STATES, Insens, weighted_activity
 from insens_tf.layers import HiddenLayer
 from insens_tf.plan import Plan
 from insens_tf.planning import Planner, counted_needed, expected_needed
+from insens_tf.plots import check_rows, insens_figure
 from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.projections import (
     Projection,
@@ -45,6 +46,9 @@ from insens_tf.regions import RegionNetwork
 from insens_tf.report import Report, reported_layers
 from insens_tf.row_norms import WAYS
 from insens_tf.switched_weights import SwitchedWeights
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["SwitchedNetwork", "examine"]
 
@@ -398,6 +402,45 @@ class SwitchedNetwork(RegionNetwork):
         for one, omega in zip(layers, maps):
             self._check_finite(one, omega)
         return _as_asked(layers, maps, single)
+
+    def plot_insens(
+        self,
+        x: Any,
+        layer: LayerLike | Sequence[LayerLike] | None = None,
+        frequency: FrequencyLike = None,
+        *,
+        state: str = "inactive",
+        progress: bool = True,
+    ) -> Figure:
+        """Draw inputs and their Insens, a column a layer.
+
+        Parameters
+        ----------
+        x, frequency, state, progress
+            As for `insens`; inputs that are pictures, 100 at most.
+        layer : str, int, HiddenLayer, Keras layer, or list of them, optional
+            One hidden layer or several; None: every one.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong.
+        """
+        inputs = self.input_spec.check(x)
+        check_rows(len(inputs), "inputs")
+        layers, single = self._found.choose(list(self.layers) if layer is None else layer)
+        names = [one.name for one in layers]
+        if single:
+            maps = {
+                names[0]: self.insens(inputs, names[0], frequency, state=state, progress=progress)
+            }
+        else:
+            maps = self.insens(inputs, names, frequency, state=state, progress=progress)
+        return insens_figure(inputs, maps, f"Insens: what keeps neurons as they are ({state})")
 
     def insens_of_all_layers(
         self, x: Any, *, state: str = "inactive", progress: bool = True

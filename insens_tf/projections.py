@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,14 @@ from numpy.typing import NDArray
 from insens_tf import equations, inline_html
 from insens_tf.argument_types import Neurons
 from insens_tf.chunks import readable_size, slices
+from insens_tf.files import whole_file
 from insens_tf.finiteness import refuse_masks
 from insens_tf.heatmap import LEGEND
 from insens_tf.layers import HiddenLayer
 from insens_tf.switched_weights import SwitchedWeights
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "Projection",
@@ -100,6 +105,44 @@ class Projection:
         more = len(pairs) - len(shown)
         note = f"{LEGEND}.{f' {more} more are not shown.' if more else ''}"
         return inline_html.paragraphs(repr(self)) + "".join(blocks) + inline_html.paragraphs(note)
+
+    def plot(self, *, zoom: bool = False) -> Figure:
+        """Draw each neuron for each input: the input, w, contribution and centre.
+
+        Parameters
+        ----------
+        zoom : bool
+            Whether to show only the part of the input that a neuron's w is not 0 in, as a
+            convolutional neuron sees it.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A row an input and neuron, with v and b.
+
+        Raises
+        ------
+        ValueError
+            If the inputs are no pictures, or there are more than 100 rows.
+        """
+        # Drawing knows projections, not the other way round.
+        from insens_tf.plots import projection_figure
+
+        return projection_figure(self, zoom=zoom)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all of it as an npz file (no pickle), whole or not at all.
+
+        The arrays are named as the attributes are; `layer` is the layer's name.
+        """
+        arrays = {
+            name: getattr(self, name)
+            for name in ("neurons", "x", "activity", "bias", "weights", "centre", "contribution")
+        }
+        if self.subtracted is not None:
+            arrays["subtracted"] = self.subtracted
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, layer=np.array(self.layer.name), **arrays)
 
     def title(self, n: int, k: int) -> str:
         """Return what to call the k-th neuron for the n-th input: its name, v and b."""

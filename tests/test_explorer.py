@@ -31,6 +31,9 @@ from insens_tf.heatmap import heatmap
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.progress import progress_of_inputs
 from tests import demonstration
+from tests.conftest import with_keras_3
+
+pytestmark = with_keras_3
 
 TOKEN = "the token"
 HEADERS = {"Origin": "http://127.0.0.1", "Authorization": f"Bearer {TOKEN}", "X-Page": "a page"}

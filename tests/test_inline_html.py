@@ -16,6 +16,9 @@ import insens_tf
 from insens_tf import demo, inline_html
 from insens_tf.heatmap import heatmap, picture
 from tests import demonstration
+from tests.conftest import with_keras_2
+
+pytestmark = with_keras_2
 
 VOID = ("img", "br")
 

@@ -174,6 +174,7 @@ def write_overviews(
                     [of_group(row) for row in rows[part]],
                     row_titles[part],
                     of_group(column_titles),
+                    title=heatmap.LEGEND,
                     cell_titles=None
                     if cell_titles is None
                     else [of_group(row) for row in cell_titles[part]],

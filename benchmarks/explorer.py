@@ -24,9 +24,12 @@ from benchmarks.random_networks import images, vgg_like
 from benchmarks.timing import environment
 from experiments.tables import inserted
 from insens_tf import demo
+from insens_tf.explorer.exploration import Exploration
+from insens_tf.explorer.shown import neuron_shown
+from insens_tf.explorer.view import View
 from insens_tf.two_conv import two_conv
 
-__all__ = ["clicked", "opened", "table"]
+__all__ = ["clicked", "computed", "opened", "table"]
 
 Seconds = dict[str, list[float]]
 """What was measured, by what it is from and to."""
@@ -86,6 +89,22 @@ def clicked(page: Any, layers: list[str], clicks: int, seed: int = 0) -> Seconds
     return found
 
 
+def computed(exploration: Exploration, layers: list[str], count: int, seed: int = 0) -> Seconds:
+    """Compute at random what a click shows, without a browser or a server."""
+    random = np.random.default_rng(seed)
+    found = []
+    for name in layers:
+        layer = exploration.network.layer(name)
+        for neuron in random.choice(layer.neurons, count + 1):
+            given = {"image": "0", "layer": name, "neuron": str(neuron), "edits": ""}
+            start = time.perf_counter()
+            neuron_shown(exploration, View.of(given, exploration))
+            found.append(time.perf_counter() - start)
+        # What is computed the first time is no part of a click.
+        del found[-count - 1]
+    return {"of that, computing it": found}
+
+
 def measured(clicks: int) -> Iterator[tuple[str, Seconds]]:
     """Yield the name of each network, and what was measured of it."""
     from playwright.sync_api import sync_playwright
@@ -103,8 +122,9 @@ def measured(clicks: int) -> Iterator[tuple[str, Seconds]]:
             with insens_tf.explore(network, x, open_browser=False) as explorer:
                 page = browser.new_page(viewport={"width": 1440, "height": 1000})
                 page.set_default_timeout(600_000)
-                yield name, opened(page, explorer.url) | clicked(page, layers, clicks)
+                in_browser = opened(page, explorer.url) | clicked(page, layers, clicks)
                 page.close()
+                yield name, in_browser | computed(explorer.exploration, layers, clicks)
         browser.close()
 
 

@@ -153,10 +153,14 @@ class Layers:
 
 
 def _normalised(graph: Graph, position: int) -> tuple[str, ...]:
-    """Return the name of the layer whose weighted sums `position` normalises, if it does."""
-    found = position
+    """Return the names of what `position` normalises: weighted sums, and layers between.
+
+    Empty where it normalises something else, such as the sum of two branches.
+    """
+    own, found, names = graph.operations[position].name, position, []
     while isinstance(graph.operations[found], ChannelScaling):
         (found,) = graph.operations[found].operands
-    layer = graph.operations[found]
-    is_another = layer.name != graph.operations[position].name
-    return (layer.name,) if isinstance(layer, WEIGHTED_SUMS) and is_another else ()
+        names.append(graph.operations[found].name)
+    if not isinstance(graph.operations[found], WEIGHTED_SUMS):
+        return ()
+    return tuple(name for name in dict.fromkeys(reversed(names)) if name != own)

@@ -415,6 +415,19 @@ def test_names_that_mean_no_layer(
         normalised.plan(layer=name)
 
 
+def test_every_normalisation_of_a_sum_names_its_layer() -> None:
+    inputs = keras.Input((4,))
+    value = keras.layers.Dense(3, name="dense")(inputs)
+    for name in ("first", "second", "third"):
+        value = keras.layers.BatchNormalization(name=name)(value)
+    value = keras.layers.ReLU(name="gate")(value)
+    network = insens_tf.SwitchedNetwork(keras.Model(inputs, keras.layers.Dense(2)(value)))
+
+    for name in ("dense", "first", "second", "third", "gate"):
+        assert network.layer(name).name == "third"
+    assert network.layers[0].aliases == ("dense", "first", "second", "gate")
+
+
 def test_a_convolution_that_is_a_hidden_layer_itself_means_itself() -> None:
     inputs = keras.Input((4,))
     value = keras.layers.Dense(3, name="dense")(inputs)

@@ -472,9 +472,10 @@ class SwitchedNetwork(RegionNetwork):
         """
         if not self.layers:
             raise ValueError("insens_of_all_layers: expected a hidden layer, the network has none")
+        inputs = self.input_spec.check(x)
         names = [layer.name for layer in self.layers]
-        maps = self.insens(x, names, state=state, progress=progress)
-        activities = self.activity(x, names)
+        maps = self.insens(inputs, names, state=state, progress=progress)
+        activities = self.activity(inputs, names)
         counts = np.sum(
             [
                 STATES[state](activity).reshape(len(activity), -1).sum(axis=1)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from insens_tf.activation_frequency import ActivationFrequency, batches_of
+from insens_tf.activation_frequency import ActivationFrequency
 from insens_tf.argument_types import LayerLike
 from insens_tf.arguments import whole_number
 from insens_tf.batches import BATCH_SIZE, in_batches
+from insens_tf.data_batches import batches_of
 
 if TYPE_CHECKING:
     from insens_tf.layers import HiddenLayer

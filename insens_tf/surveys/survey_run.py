@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from insens_tf import __version__, files
-from insens_tf.activation_frequency import ActivationFrequency, batches_of
+from insens_tf.activation_frequency import ActivationFrequency
 from insens_tf.argument_types import LayerLike
 from insens_tf.arguments import one_of, whole_number
 from insens_tf.batches import BATCH_SIZE
+from insens_tf.data_batches import batches_of
 from insens_tf.frequency_check import checked_frequency
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.network import SwitchedNetwork

@@ -184,11 +184,11 @@ class Estimator:
             of_all = sum(neurons) * (size * HELD + 8 * HELD_IN_DOUBLE)
             return of_all + max(neurons) * (size * HELD_FOR_A_MAP + 8 * HELD_IN_DOUBLE_FOR_A_MAP)
 
-        # Half of the budget is for passes, an eighth for the basis: itself, and twice while it is
-        # made orthonormal.
+        # Half of the budget is for passes and the state, an eighth for the basis: itself, and
+        # three times while it is extended.
         self._groups = grouped(layers, held, memory_budget * 3 / 8)
         self._passes = [EstimatePasses(graph, group, memory_budget / 2) for group in self._groups]
-        of_a_direction = 3 * size * graph.operations[0].size
+        of_a_direction = 4 * size * graph.operations[0].size
         self._largest_basis = memory_budget // 8 // of_a_direction
 
     def __call__(

@@ -151,7 +151,7 @@ def _written(out: Path) -> int:
 
 def work(out: Path) -> None:
     """Make the survey that is killed: many small shards."""
-    x = np.random.default_rng(0).random((3000, SMALL_SIDE, SMALL_SIDE, 1), np.float32)
+    x = np.random.default_rng(0).random((600, SMALL_SIDE, SMALL_SIDE, 1), np.float32)
     survey(_small(), x, out, jobs=2, shard=5, progress=False)
 
 

@@ -124,6 +124,8 @@ def survey(
             raise CommandError(f"--what {one or repr(one)}: expected some of {', '.join(_WHAT)}")
     stored = files.stored_model(network_options.model)
     check_layers(stored, layer_texts)
+    if not images[0].lower().endswith((".h5", ".hdf5")):
+        files.check_image_paths(images)
     files.check_resumable(result_options.out, replace=result_options.overwrite)
     files.check_writable(result_options.out)
     with sign_of_life("Loading TensorFlow and the model"):

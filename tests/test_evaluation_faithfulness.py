@@ -195,6 +195,7 @@ def test_bad_shares_are_named(model: keras.Model, x: np.ndarray) -> None:
     assert ScoreCurves(np.array([0, 1]), np.array([[1.0, 3.0]])).area.tolist() == [2]
 
 
+@pytest.mark.slow
 @with_keras_3
 def test_compare_scores_its_maps(call: Any, tmp_path: Path) -> None:
     model = small_convolutional(outputs=3)

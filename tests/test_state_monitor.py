@@ -203,6 +203,7 @@ def with_dropout() -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_training_is_the_same_to_the_bit(
     x: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

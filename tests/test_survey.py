@@ -267,7 +267,8 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return left
 
 
-@pytest.mark.parametrize("done", [slow(1), 4])
+@pytest.mark.parametrize("done", [1, 4])
+@pytest.mark.slow
 @with_keras_3
 def test_ended_work_goes_on_to_the_same(
     given: Given, whole: Survey, tmp_path: Path, ends: list[int], done: int

@@ -71,7 +71,7 @@ def survey(
     """Compute what a network does over a whole data set, over processes or a Dask cluster.
 
     The data set is cut into shards of fixed size, which workers of one thread each compute: the
-    results are the same to the bit whatever the number of workers. What is done is kept in
+    numbers are the same to the bit however many workers there are. What is done is kept in
     `<out>.unfinished`; ended at any moment, the same call continues.
 
     Parameters

@@ -10,6 +10,7 @@ network like VGG for inputs of 224 x 224; what clicks take does not depend on wh
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -151,7 +152,9 @@ def main() -> None:
     rows = [row for found in measured(arguments.clicks) for row in table(*found)]
     versions = ", ".join(f"{name} {one}" for name, one in environment()["versions"].items())
     text = tabulate(rows, "keys", tablefmt="github", disable_numparse=True)
-    text = f"{text}\n\n{environment()['cores']} cores; {versions}.\n"
+    # What else the machine does lengthens all of it.
+    load = f"{os.getloadavg()[1]:.1f}"
+    text = f"{text}\n\n{environment()['cores']} cores under a load of {load}; {versions}.\n"
     print(text)
     if arguments.into is not None:
         page = inserted(arguments.into.read_text("utf-8"), "explorer", text)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from insens_tf import inline_html
+from insens_tf.data_frames import data_frame
 from insens_tf.execution import Compiled
 from insens_tf.files import read_npz, whole_file
 from insens_tf.graph import Graph
@@ -116,6 +117,31 @@ class ActivationFrequency(Mapping[str, NDArray[np.float64]]):
         from insens_tf.plots import frequency_figure
 
         return frequency_figure(self)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row a neuron.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are layer, neuron (the flat index in it), count (m) and frequency (m/N).
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        counts = [count.reshape(-1) for count in self.counts.values()]
+        sizes = [len(count) for count in counts]
+        count = np.concatenate([np.zeros(0, np.int64), *counts])
+        return data_frame(
+            {
+                "layer": np.repeat(np.array(list(self.counts), object), sizes),
+                "neuron": np.concatenate([np.zeros(0, np.int64), *map(np.arange, sizes)]),
+                "count": count,
+                "frequency": count / self.samples,
+            }
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as an npz file (no pickle), whole or not at all."""

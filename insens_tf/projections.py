@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from insens_tf import equations, inline_html
 from insens_tf.argument_types import Neurons
 from insens_tf.chunks import readable_size, slices
+from insens_tf.data_frames import data_frame
 from insens_tf.files import whole_file
 from insens_tf.finiteness import refuse_masks
 from insens_tf.heatmap import LEGEND
@@ -143,6 +144,42 @@ class Projection:
             arrays["subtracted"] = self.subtracted
         with whole_file(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, layer=np.array(self.layer.name), **arrays)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row an input and neuron.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are input, layer, neuron (its index in the layer, a tuple), subtracted (of a
+            difference), activity (v), bias (b), and distance (abs(v) over the length of w: to where
+            v is 0).
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        inputs, neurons = self.activity.shape
+        lengths = np.linalg.norm(self._flat_weights.astype(np.float64), axis=2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.where(lengths > 0, np.abs(self.activity) / lengths, np.nan)
+        names = {"neuron": self.neurons, "subtracted": self.subtracted}
+        indices = {
+            name: [tuple(map(int, one)) for one in of_all] * inputs
+            for name, of_all in names.items()
+            if of_all is not None
+        }
+        return data_frame(
+            {
+                "input": np.repeat(np.arange(self.rows.start, self.rows.start + inputs), neurons),
+                "layer": self.layer.name,
+                **indices,
+                "activity": self.activity.reshape(-1),
+                "bias": self.bias.reshape(-1),
+                "distance": distance.reshape(-1),
+            }
+        )
 
     def title(self, n: int, k: int) -> str:
         """Return what to call the k-th neuron for the n-th input: its name, v and b."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from insens_tf.chunks import slices
+from insens_tf.data_frames import data_frame
 from insens_tf.execution import Compiled, evaluated
 from insens_tf.graph import Graph
 from insens_tf.inline_html import paragraphs
@@ -121,6 +122,17 @@ class Report:
 
     def _repr_html_(self) -> str:
         return self._table("html") + paragraphs(*self._lines())
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row a layer; its columns are `ReportedLayer`'s.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        names = [one.name for one in fields(ReportedLayer)]
+        return data_frame({name: [getattr(layer, name) for layer in self.layers] for name in names})
 
     def _table(self, form: str) -> str:
         rows = [

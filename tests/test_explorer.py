@@ -355,7 +355,13 @@ def test_an_error_of_ours_is_an_answer_too(
 
 
 def test_something_newer_ends_what_runs_and_drops_what_waits() -> None:
-    started, computed = threading.Event(), []
+    started, released = threading.Event(), threading.Event()
+    computed: list[str] = []
+
+    def other() -> None:
+        # What was asked for after it waits until all has been asked for.
+        released.wait()
+        computed.append("other")
 
     def endless() -> None:
         started.set()
@@ -372,11 +378,13 @@ def test_something_newer_ends_what_runs_and_drops_what_waits() -> None:
         running = asyncio.create_task(lane.run("a key", endless, here))
         while not started.is_set():
             await asyncio.sleep(0.001)
-        other = asyncio.create_task(lane.run("another", lambda: computed.append("other"), here))
+        another = asyncio.create_task(lane.run("another", other, here))
         waits = asyncio.create_task(lane.run("a key", lambda: computed.append("old"), here))
         await asyncio.sleep(0)
         newest = asyncio.create_task(lane.run("a key", lambda: computed.append("new"), here))
-        found = await asyncio.gather(running, other, waits, newest, return_exceptions=True)
+        await asyncio.sleep(0)
+        released.set()
+        found = await asyncio.gather(running, another, waits, newest, return_exceptions=True)
         lane.close()
         return list(found)
 
@@ -432,6 +440,13 @@ def test_what_cannot_be_explored_is_refused(exploration: Exploration) -> None:
     network = exploration.network
     with pytest.raises(ValueError, match="names: expected one an image, 2, came 1"):
         explore(network, np.zeros((2, 28, 28, 1)), names=["one"], open_browser=False)
+    x = np.zeros((2, 28, 28, 1))
+    for frequency, said in (
+        (np.zeros(24), "frequency: expected a mapping"),
+        ({"dense": np.zeros(23)}, "dense"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            explore(network, x, frequency, open_browser=False)
     with pytest.raises(ValueError, match="images: expected shape"):
         explore(network, np.zeros((2, 27, 28, 1)), open_browser=False)
 

@@ -24,6 +24,7 @@ import pytest
 from PIL import Image
 
 import insens_tf
+from benchmarks import explorer as benchmark
 from insens_tf import demo
 from tests import demonstration
 from tests.conftest import with_keras_3
@@ -451,6 +452,17 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
         file = archive.extractfile("package/axe.min.js")
         assert file is not None
         return file.read().decode("utf-8")
+
+
+def test_the_benchmark_clicks_and_waits(explorer: insens_tf.Explorer, session: Session) -> None:
+    found = benchmark.opened(session.page, explorer.url)
+    found |= benchmark.clicked(session.page, ["conv_2"], clicks=2)
+    found |= benchmark.computed(explorer.exploration, ["conv_2"], count=2)
+
+    rows = benchmark.table("a network", found)
+
+    assert [row["times"] for row in rows] == [1, 1, 1, 1, 1, 2, 1, 2]
+    assert all(seconds > 0 for times in found.values() for seconds in times)
 
 
 def test_strangers_are_refused(explorer: insens_tf.Explorer, browser: Any) -> None:

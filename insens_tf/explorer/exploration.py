@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -18,6 +18,7 @@ from insens_tf import files
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.bounded_cache import BoundedCache
 from insens_tf.explorer.layer_maps import LayerMaps
+from insens_tf.frequency_check import checked_frequency
 from insens_tf.heatmap import picture
 from insens_tf.network import SwitchedNetwork
 from insens_tf.report import reported_layers
@@ -107,6 +108,7 @@ class Exploration:
         lines: PythonLines | None = None,
     ) -> None:
         network.input_spec.check(images[:1], "images")
+        _check_frequency(frequency, network)
         self.network = network
         self.images = images
         self.names = names
@@ -137,8 +139,9 @@ class Exploration:
         if name == "blank":
             shape = (1, *self.network.input_shape)
             return np.full(shape, self.lowest, self.network.dtype)
-        if name in self._dropped:
-            return self._dropped[name][1]
+        dropped = self._dropped.get(name)
+        if dropped is not None:
+            return dropped[1]
         if name.startswith("dropped-"):
             raise ValueError(
                 f"image={name!r}: this dropped image is no longer kept; drop the file again"
@@ -153,8 +156,9 @@ class Exploration:
 
     def title(self, name: str) -> str:
         """Return what an image is called for a reader."""
-        if name in self._dropped:
-            return self._dropped[name][0]
+        dropped = self._dropped.get(name)
+        if dropped is not None:
+            return dropped[0]
         return "blank" if name == "blank" else self.names[int(name)]
 
     def drop(self, title: str, content: bytes) -> str:
@@ -222,6 +226,20 @@ class Exploration:
     def as_pictures(self, maps: NDArray[Any]) -> NDArray[Any]:
         """Return maps, (n, *input_shape), as (n, height, width, channels)."""
         return maps.reshape(len(maps), *self.picture_shape)
+
+
+def _check_frequency(frequency: Any, network: SwitchedNetwork) -> None:
+    """Refuse what is no frequency of this network; it may be of some layers only."""
+    if frequency is None:
+        return
+    if not isinstance(frequency, Mapping):
+        raise ValueError(
+            f"frequency: expected a mapping from names of layers to m/N, as activation_frequency "
+            f"returns it, came {type(frequency).__name__}"
+        )
+    checked_frequency(
+        frequency, [one for one in network.layers if one.name in frequency], single=False
+    )
 
 
 def _picture_shape(input_shape: tuple[int, ...]) -> tuple[int, int, int]:

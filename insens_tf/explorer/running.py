@@ -76,6 +76,8 @@ class Explorer:
         app = application(exploration, token, allowed_hosts(host))
         config = uvicorn.Config(
             app,
+            # The process' own logging stays as it is.
+            log_config=None,
             log_level="warning",
             access_log=False,
             lifespan="on",

@@ -1,0 +1,26 @@
+"""Tables as pandas has them, for those who have pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["data_frame"]
+
+
+def data_frame(columns: Mapping[str, Any]) -> Any:
+    """Return a pandas.DataFrame of columns, each as long as the others.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If pandas is not installed; the message says how it is.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "to_pandas() needs pandas, which insens_tf does without: pip install pandas",
+            name="pandas",
+        ) from error
+    return pandas.DataFrame(dict(columns))

@@ -8,6 +8,7 @@ import threading
 import time
 import webbrowser
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -131,13 +132,15 @@ class Explorer:
     def _warm_up(self) -> None:
         """Trace what the first clicks need, while the page is being looked at."""
         exploration = self.exploration
-        x = exploration.image("0")
-        exploration.activities(x)
-        # Those that are looked at first come first.
-        for layer in reversed(exploration.layers):
-            if self._server.should_exit:
-                return
-            exploration.network.project(x, layer, [0])
+        # What goes wrong here is said where it is asked for.
+        with suppress(Exception):
+            x = exploration.image("0")
+            exploration.activities(x)
+            # Those that are looked at first come first.
+            for layer in reversed(exploration.layers):
+                if self._server.should_exit:
+                    return
+                exploration.network.project(x, layer, [0])
 
 
 def explore(

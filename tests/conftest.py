@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 
     import insens_tf
 
-from insens_tf import cli
+from insens_tf import cli, progress
 from insens_tf.innvestigate_contract import WHY_MISSING
 from tests.architectures import KERAS_2, NAMES, VARIED, build, images, randomise
 from tests.oracle import Oracle, Reference
@@ -178,9 +178,11 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def call(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
+def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Run a command inside this process, and leave the process as it was."""
     handler = signal.getsignal(signal.SIGTERM)
+    # What is printed is not to depend on how fast the machine is.
+    monkeypatch.setattr(progress, "PATIENCE_IN_SECONDS", 3600.0)
 
     def run_here(*arguments: str) -> Outcome:
         capfd.readouterr()

@@ -47,6 +47,7 @@ class MatrixPasses:
         return self.rows
 
     def outside(self, basis: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        basis = np.asarray(basis)
         return rows - rows @ basis.T @ basis
 
     def extended_basis(self, basis: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -64,7 +65,10 @@ class MatrixPasses:
         self, state: Any, sizes: Sequence[np.ndarray], signs: Sequence[np.ndarray]
     ) -> np.ndarray:
         assert all(len(one) <= self.rows for one in signs)
-        numbers = [np.where(plus, 1, -1) * size for size, plus in zip(sizes, signs, strict=True)]
+        numbers = [
+            np.where(plus, 1, -1) * np.asarray(size)
+            for size, plus in zip(sizes, signs, strict=True)
+        ]
         return np.sum([one @ layer for one, layer in zip(numbers, self.layers)], axis=0)
 
     def maps(self, state: Any, layer: int, numbers: np.ndarray) -> np.ndarray:

@@ -85,9 +85,9 @@ def test_rows_leave_out_what_is_not_defined() -> None:
     found = experiment._rows(values)
 
     assert len(found) == np.prod(shape[:3])
-    assert found[0] == ("conv_1", "all", "signed", 1.0, 1.0, 2)
+    assert found[0] == ("conv_1", "all", "signed", 1.0, round(2**0.5, 5), 2)
     assert found[1][:3] == ("conv_1", "all", "absolute")
-    assert found[1][3:] == pytest.approx((4.0, (2 / 3) ** 0.5, 3), abs=1e-5)
+    assert found[1][3:] == pytest.approx((4.0, 1.0, 3), abs=1e-5)
     assert found[-1][:3] == ("dense", "unweighted", "length")
     assert np.isnan(found[-1][3:5]).all()
     assert found[-1][5] == 0

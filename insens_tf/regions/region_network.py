@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from insens_tf.argument_types import LayerLike
 from insens_tf.arguments import one_of, whole_number
+from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.read_network import ReadNetwork
 from insens_tf.regions.boundaries import GateBoundary, PoolingBoundary, boundaries_of
@@ -79,16 +80,7 @@ class RegionNetwork(ReadNetwork):
             has no regions.
         """
         layers, single, inputs = self._checked(layer, x)
-        one_of("norm", norm, tuple(DUAL_ORDERS))
-        compiled = self._compiled.kept(
-            ("margins", norm, *layers),
-            lambda: Margins(self._graph, layers, self._thresholds(), (), norm, self.memory_budget),
-        )
-        with progress_of_inputs("margins", len(inputs), progress) as advance:
-            margins, _ = compiled(inputs, advance)
-        for one, found in zip(layers, margins):
-            if np.isnan(found).any():
-                raise self._too_large(one)
+        margins, _ = self._margins(inputs, layers, (), norm, progress)
         if single:
             return margins[0]
         return {one.name: found for one, found in zip(layers, margins)}
@@ -124,28 +116,42 @@ class RegionNetwork(ReadNetwork):
             has no regions.
         """
         layers, _, inputs = self._checked(list(self.layers), x)
-        one_of("norm", norm, tuple(DUAL_ORDERS))
         positions = [one.position for one in self.outputs]
         poolings = [
             one
             for one in boundaries_of(self._graph, positions, self.layers)
             if isinstance(one, PoolingBoundary)
         ]
+        of_layers, of_poolings = self._margins(inputs, layers, poolings, norm, progress)
+        return BoundaryMargins(
+            {one.name: found for one, found in zip(layers, of_layers)},
+            {one.name: found for one, found in zip(poolings, of_poolings)},
+        )
+
+    def _margins(
+        self,
+        inputs: NDArray[Any],
+        layers: Sequence[HiddenLayer],
+        poolings: Sequence[PoolingBoundary],
+        norm: str,
+        progress: bool,
+    ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Return the margins of layers and of poolings' windows, from one sweep."""
+        one_of("norm", norm, tuple(DUAL_ORDERS))
         compiled = self._compiled.kept(
-            ("boundary margins", norm),
+            ("margins", norm, *layers, *(one.position for one in poolings)),
             lambda: Margins(
                 self._graph, layers, self._thresholds(), poolings, norm, self.memory_budget
             ),
         )
+        of_layers: list[NDArray[Any]]
+        of_poolings: list[NDArray[Any]]
         with progress_of_inputs("margins", len(inputs), progress) as advance:
             of_layers, of_poolings = compiled(inputs, advance)
         for one, found in zip(layers, of_layers):
             if np.isnan(found).any():
                 raise self._too_large(one)
-        return BoundaryMargins(
-            {one.name: found for one, found in zip(layers, of_layers)},
-            {one.name: found for one, found in zip(poolings, of_poolings)},
-        )
+        return of_layers, of_poolings
 
     def region(self, x: Any) -> Region:
         """Return the linear region that an input lies in.

@@ -109,6 +109,13 @@ class Run:
         """Return the labels of a data set's part."""
         return self.data[dataset][f"y_{part}"]
 
+    def chosen_images(self, dataset: str, count: int) -> tuple[int, ...]:
+        """Draw test images of a data set, as many as are asked for or there are: their numbers."""
+        available = len(self.labels(dataset))
+        generator = np.random.default_rng(self.seed)
+        chosen = generator.choice(available, min(count, available), replace=False)
+        return tuple(int(one) for one in chosen)
+
     def train(self, networks: Sequence[Network]) -> None:
         """Train those of the networks that have not been, and note in the record what they are."""
         self.store.train(networks, self.engine, self.sha256)

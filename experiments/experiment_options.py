@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from experiments.two_conv_settings import SETTINGS, Settings
 from insens_tf.parallel import BACKENDS
 
-__all__ = ["Given", "command_line", "shared_options"]
+__all__ = ["Given", "command_line", "networks_and_images", "shared_options"]
 
 _CHANGEABLE = [one.name for one in fields(Settings) if one.name not in ("input_shape", "classes")]
 # Options that results do not depend on: places, and how the command is run.
@@ -32,6 +32,26 @@ _NOT_DECISIVE = [
 ]
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def networks_and_images() -> tuple[click.Option, ...]:
+    """Return the options of an experiment on several networks and test images drawn at random."""
+    return (
+        click.Option(
+            ["--count"],
+            default=1,
+            show_default=True,
+            type=click.IntRange(min=1),
+            help="Number of networks of each data set.",
+        ),
+        click.Option(
+            ["--images"],
+            default=100,
+            show_default=True,
+            type=click.IntRange(min=1),
+            help="Test images of each data set, drawn at random.",
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
 import insens_tf
 from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
+from experiments.experiment_options import networks_and_images
 from experiments.intervals import mean_interval
 from experiments.network_store import Store
 from experiments.plots import new_figure, save
@@ -236,13 +236,10 @@ def compute(run: Run, count: int, images: int) -> None:
         images = min(images, 4)
     tasks = []
     for dataset in run.datasets:
-        labels = run.labels(dataset)
-        generator = np.random.default_rng(run.seed)
-        chosen = generator.choice(len(labels), min(images, len(labels)), replace=False)
+        chosen = run.chosen_images(dataset, images)
         for seed in range(run.seed, run.seed + count):
             network = Network(dataset, seed, run.settings(dataset))
-            indices = tuple(int(one) for one in chosen)
-            tasks.append(_Task(run.store, network, run.sha256[dataset], indices, seed))
+            tasks.append(_Task(run.store, network, run.sha256[dataset], chosen, seed))
     run.train([task.network for task in tasks])
     run.measure(_measure, tasks, "networks")
     names = [str(one) for one in next(iter(run.unfinished.parts("names")))]
@@ -338,22 +335,7 @@ main = Experiment(
     compute,
     draw,
     datasets=("mnist", "fashion_mnist", "cifar10"),
-    options=(
-        click.Option(
-            ["--count"],
-            default=1,
-            show_default=True,
-            type=click.IntRange(min=1),
-            help="Number of networks of each data set.",
-        ),
-        click.Option(
-            ["--images"],
-            default=100,
-            show_default=True,
-            type=click.IntRange(min=1),
-            help="Test images of each data set, drawn at random.",
-        ),
-    ),
+    options=networks_and_images(),
 ).command()
 
 

@@ -26,13 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
 import insens_tf
 from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
+from experiments.experiment_options import networks_and_images
 from experiments.intervals import sample_deviation
 from experiments.maps_figure import divided_by_largest_magnitude
 from experiments.network_store import Store
@@ -207,18 +207,17 @@ def compute(run: Run, count: int, images: int) -> None:
         images = min(images, 20)
     tasks = []
     for dataset in run.datasets:
-        labels = run.labels(dataset)
-        generator = np.random.default_rng(run.seed)
-        chosen = generator.choice(len(labels), min(images, len(labels)), replace=False)
+        chosen = run.chosen_images(dataset, images)
+        labels = run.labels(dataset)[list(chosen)]
         for seed in range(run.seed, run.seed + count):
             network = Network(dataset, seed, run.settings(dataset))
-            shown = _of_different_labels(labels[chosen]) if seed == run.seed else ()
+            shown = _of_different_labels(labels) if seed == run.seed else ()
             tasks.append(
                 _Task(
                     run.store,
                     network,
                     run.sha256[dataset],
-                    tuple(int(one) for one in chosen),
+                    chosen,
                     shown,
                 )
             )
@@ -326,22 +325,7 @@ main = Experiment(
     compute,
     draw,
     datasets=("mnist", "fashion_mnist", "cifar10"),
-    options=(
-        click.Option(
-            ["--count"],
-            default=1,
-            show_default=True,
-            type=click.IntRange(min=1),
-            help="Number of networks of each data set.",
-        ),
-        click.Option(
-            ["--images"],
-            default=100,
-            show_default=True,
-            type=click.IntRange(min=1),
-            help="Test images of each data set, drawn at random.",
-        ),
-    ),
+    options=networks_and_images(),
 ).command()
 
 

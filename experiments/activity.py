@@ -24,11 +24,12 @@ from experiments.data import SHIPPED_SAMPLE, TITLES
 from experiments.experiment import Experiment, Run
 from experiments.intervals import sample_deviation
 from experiments.paper_claim import Claim, over_networks, over_settings, result_rows
-from experiments.plots import grouped_bars, new_figure, save
+from experiments.plots import grouped_bars, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import UNTRAINED_SEED, build
 from insens_tf.batches import in_batches
+from insens_tf.new_figure import new_figure
 from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["CLAIMS", "PAPER_ACTIVE_SHARE", "ActiveShares", "active_shares", "main"]

@@ -43,12 +43,13 @@ from experiments.method_maps import (
 )
 from experiments.network_store import Store
 from experiments.paper_claim import Claim, mean_correlation, result_row
-from experiments.plots import new_figure, save
+from experiments.plots import save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import UNTRAINED_SEED, build
 from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS, rank_correlation
 from insens_tf.method_table import COMPARED_METHODS
+from insens_tf.new_figure import new_figure
 
 __all__ = ["CLAIMS", "main"]
 

@@ -29,9 +29,10 @@ from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.intervals import sample_deviation
 from experiments.network_store import Store
-from experiments.plots import grouped_bars, new_figure, save
+from experiments.plots import grouped_bars, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
+from insens_tf.new_figure import new_figure
 from insens_tf.regions import Path as Line
 
 __all__ = ["LINES", "STEPS", "main", "measured", "other_ends"]

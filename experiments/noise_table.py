@@ -48,10 +48,11 @@ from experiments.noise_accuracy import (
     standard_deviations_of,
 )
 from experiments.paper_claim import Claim, over_networks, over_settings, result_row, result_rows
-from experiments.plots import new_figure, save
+from experiments.plots import save
 from experiments.tables import write_csv
 from experiments.train import Network
 from insens_tf.evaluation import NOISE_FORMS, NoiseForm
+from insens_tf.new_figure import new_figure
 
 __all__ = ["CLAIMS", "draw", "main"]
 

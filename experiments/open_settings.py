@@ -24,10 +24,11 @@ from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.intervals import sample_deviation
 from experiments.noise_accuracy import PAPER_ACCURACIES, PLACE_COLOURS, PLACE_TITLES, Measurement
-from experiments.plots import grouped_bars, new_figure, save
+from experiments.plots import grouped_bars, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import NOISE_FORMS
+from insens_tf.new_figure import new_figure
 
 __all__ = ["TRIED", "main"]
 

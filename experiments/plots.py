@@ -7,24 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from insens_tf.files import whole_file
 
-__all__ = ["grouped_bars", "new_figure", "save"]
+__all__ = ["grouped_bars", "save"]
 
-_DOTS_PER_INCH = 128
 # A group of bars fills this part of the distance between groups, and a bar this part of its share.
 _GROUP_WIDTH, _BAR_WIDTH = 0.8, 0.95
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches, with a canvas of its own."""
-    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def grouped_bars(

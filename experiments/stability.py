@@ -33,9 +33,10 @@ from experiments.experiment import Experiment, Run
 from experiments.experiment_options import networks_and_images
 from experiments.intervals import mean_interval
 from experiments.network_store import Store
-from experiments.plots import new_figure, save
+from experiments.plots import save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
+from insens_tf.new_figure import new_figure
 from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["LENGTHS", "MEASURES", "RANDOM", "directions", "main", "measured"]

@@ -37,11 +37,12 @@ from experiments.intervals import sample_deviation
 from experiments.maps_figure import divided_by_largest_magnitude
 from experiments.network_store import Store
 from experiments.paper_claim import Claim, mean_correlation, result_row
-from experiments.plots import grouped_bars, new_figure, save
+from experiments.plots import grouped_bars, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import rank_correlation
 from insens_tf.heatmap import grid, heatmap, picture
+from insens_tf.new_figure import new_figure
 from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["CLAIMS", "MEASURES", "VARIANTS", "likeness", "main", "variants"]

@@ -114,7 +114,7 @@ class ActivationFrequency(Mapping[str, NDArray[np.float64]]):
         matplotlib.figure.Figure
         """
         # Drawing knows frequencies, not the other way round.
-        from insens_tf.plots import frequency_figure
+        from insens_tf.object_figures import frequency_figure
 
         return frequency_figure(self)
 

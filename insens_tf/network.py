@@ -29,9 +29,9 @@ from insens_tf.frequency_check import checked_frequency
 from insens_tf.input_scale import warn_of_scale
 from insens_tf.insens import SENSITIVITIES, STATES, Insens, weighted_activity
 from insens_tf.layers import HiddenLayer
+from insens_tf.object_figures import check_rows, insens_figure
 from insens_tf.plan import Plan
 from insens_tf.planning import Planner, counted_needed, expected_needed
-from insens_tf.plots import check_rows, insens_figure
 from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.projections import (
     Projection,

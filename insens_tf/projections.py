@@ -127,7 +127,7 @@ class Projection:
             If the inputs are no pictures, or there are more than 100 rows.
         """
         # Drawing knows projections, not the other way round.
-        from insens_tf.plots import projection_figure
+        from insens_tf.object_figures import projection_figure
 
         return projection_figure(self, zoom=zoom)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf.cli.drawing import short
+from insens_tf.new_figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTS", "draw_crossings", "draw_margins"]
 
-_DOTS_PER_INCH = 128
 _ACTIVE, _INACTIVE = "#c8382c", "#3667b0"
 _NORMS = {"l2": "L2", "linf": "L∞", "l1": "L1"}
 _BINS_OF_A_DECADE = 12
@@ -43,7 +43,7 @@ def draw_margins(margins: Mapping[str, NDArray[Any]], norm: str, images: int) ->
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    figure = _figure(7.2, 1.5 + 0.75 * len(margins))
+    figure = new_figure(7.2, 1.5 + 0.75 * len(margins))
     axes = figure.subplots()
     sizes = {name: np.abs(values[np.isfinite(values)]) for name, values in margins.items()}
     positive = np.concatenate([values[values > 0] for values in sizes.values()] or [np.ones(1)])
@@ -119,7 +119,7 @@ def draw_crossings(
     from matplotlib import colormaps
     from matplotlib.patches import Patch
 
-    figure = _figure(9.2, 6.4)
+    figure = new_figure(9.2, 6.4)
     above, below = figure.subplots(2, 1, sharex=True)
     edges = np.linspace(0, 1, PARTS + 1)
     bottom = np.zeros(PARTS)
@@ -162,15 +162,6 @@ def draw_crossings(
     _legend(below, below.get_lines()[: len({*shown.tolist(), strongest})], f"Output{few}")
     for axes in (above, below):
         axes.tick_params(labelsize=8)
-    return figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
     return figure
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from insens_tf.evaluation.randomisation import RandomisationCheck
+from insens_tf.new_figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,6 @@ _PANEL_WIDTH = 3.4  # inches
 _PANEL_HEIGHT = 2.8
 _LEGEND_WIDTH = 1.6
 _INCHES_A_LAYER = 0.32
-_DOTS_PER_INCH = 128
 _MARKERS = "osD^vP*X<>"
 _TITLES = {
     "signed": "signed",
@@ -50,9 +50,6 @@ def plot_checks(checks: Mapping[str, Sequence[RandomisationCheck]]) -> Figure:
     ValueError
         If there is no check, or the methods' checks differ in what they are of.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     of_each = [[_subject(check) for check in found] for found in checks.values()]
     if not of_each or not of_each[0]:
         raise ValueError("checks: expected at least one, came none")
@@ -65,12 +62,7 @@ def plot_checks(checks: Mapping[str, Sequence[RandomisationCheck]]) -> Figure:
     layers = max(len(names) for _, names, _ in rows)
     columns = max(len(kinds) for _, _, kinds in rows)
     panel_width = max(_PANEL_WIDTH, _INCHES_A_LAYER * layers)
-    figure = Figure(
-        figsize=(columns * panel_width + _LEGEND_WIDTH, len(rows) * _PANEL_HEIGHT),
-        dpi=_DOTS_PER_INCH,
-        layout="constrained",
-    )
-    FigureCanvasAgg(figure)
+    figure = new_figure(columns * panel_width + _LEGEND_WIDTH, len(rows) * _PANEL_HEIGHT)
     panels = figure.subplots(len(rows), columns, sharey=True, squeeze=False)
     for row, (check, names, kinds) in enumerate(rows):
         for column, kind in enumerate(kinds):

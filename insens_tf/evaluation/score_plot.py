@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from insens_tf.evaluation.faithfulness import ScoreCurves
+from insens_tf.new_figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["plot_curves"]
 
-_DOTS_PER_INCH = 128
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -34,15 +34,9 @@ def plot_curves(curves: Mapping[str, Mapping[str, ScoreCurves]]) -> Figure:
     ValueError
         If there is no score.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     if not curves:
         raise ValueError("curves: expected those of at least one score, came none")
-    figure = Figure(
-        figsize=(4.2 * len(curves) + 1.8, 3.6), dpi=_DOTS_PER_INCH, layout="constrained"
-    )
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.2 * len(curves) + 1.8, 3.6)
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
     for panel, (score, of_methods) in zip(panels, curves.items(), strict=True):
         for number, (method, found) in enumerate(of_methods.items()):

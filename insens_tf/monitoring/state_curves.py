@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from insens_tf.monitoring.state_watch import LayerState, StateMeasurement
+from insens_tf.new_figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw_states"]
 
-_DOTS_PER_INCH = 128
 _PANELS: dict[str, Callable[[LayerState], float]] = {
     "active": lambda state: state.active,
     "dead": lambda state: state.dead / state.neurons,
@@ -51,13 +51,10 @@ def draw_states(
         If there is no measurement.
     """
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     if not measurements:
         raise ValueError("measurements: expected at least one, came none")
-    figure = Figure(figsize=(3.0 * len(_PANELS), 3.4), dpi=_DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.0 * len(_PANELS), 3.4)
     panels = figure.subplots(1, len(_PANELS))
     steps = [one.step for one in measurements]
     layers = [state.layer for state in measurements[0].layers]

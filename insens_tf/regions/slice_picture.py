@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from insens_tf.new_figure import new_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -34,15 +36,12 @@ def draw_slice(
     inputs : numpy.ndarray, shape (3, 2)
     """
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.collections import PolyCollection
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    width, height = np.ptp(window, axis=0)
-    size = _SIDE * np.array([width, height]) / max(width, height)
-    figure = Figure(figsize=tuple(np.maximum(size, 2.4)), dpi=_DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
+    sides = np.ptp(window, axis=0)
+    width, height = np.maximum(_SIDE * sides / sides.max(), 2.4)
+    figure = new_figure(width, height, _DOTS_PER_INCH)
     axes = figure.subplots()
     colours = colormaps["tab10"](classes % 10)[:, :3]
     # Shades tell neighbours of one class apart; the same each time.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from insens_tf.heatmap import LEGEND, grid
 from insens_tf.inline_html import input_picture, map_picture
+from insens_tf.new_figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,14 +70,9 @@ def insens_figure(x: NDArray[Any], maps: Mapping[str, NDArray[Any]], what: str) 
 
 def frequency_figure(frequency: ActivationFrequency) -> Figure:
     """Draw for each layer how many of its neurons have which m/N."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(len(frequency), _PANELS_IN_A_ROW)
     rows = -(-len(frequency) // columns)
-    size = columns * _PANEL[0], rows * _PANEL[1] + 0.4
-    figure = Figure(figsize=size, dpi=128, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(columns * _PANEL[0], rows * _PANEL[1] + 0.4)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True).reshape(-1)
     for panel, name in zip(panels, frequency):
         panel.hist(frequency[name].reshape(-1), bins=_BINS, range=(0, 1), color="#c8382c")

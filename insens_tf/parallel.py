@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from insens_tf.progress import progress_bar
 
-__all__ = ["BACKENDS", "Engine", "LostWorkerError"]
+__all__ = ["BACKENDS", "Engine", "LostWorkerError", "backend_of"]
 
 BACKENDS = ("loky", "dask")
 """Processes of this machine; the workers of a Dask cluster."""
@@ -152,6 +152,20 @@ class Engine:
                 ) from error
             finally:
                 executor.shutdown(wait=False)
+
+
+def backend_of(scheduler: str | None) -> tuple[str, str | None]:
+    """Return the backend and the address that a user means by a scheduler.
+
+    Parameters
+    ----------
+    scheduler
+        None for processes of this machine; the address of a Dask cluster; "local" for one that is
+        to be started here.
+    """
+    if scheduler is None:
+        return "loky", None
+    return "dask", None if scheduler == "local" else scheduler
 
 
 def _connected(client: Callable[[Any], Any], address: Any) -> Any:

@@ -63,14 +63,9 @@ class InsensBlocks:
         self, options: EngineOptions, blocks: Sequence[slice]
     ) -> Iterator[tuple[slice, Maps]]:
         """Yield the maps of each block as workers have computed them, in any order."""
-        from insens_tf.parallel import Engine, LostWorkerError
+        from insens_tf.parallel import Engine, LostWorkerError, backend_of
 
-        address = options.scheduler
-        engine = Engine(
-            options.jobs,
-            "loky" if address is None else "dask",
-            None if address == "local" else address,
-        )
+        engine = Engine(options.jobs, *backend_of(options.scheduler))
         try:
             with said_in_one_line():
                 for number, maps in engine.map(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,8 +124,7 @@ class Exploration:
         self.highest = float(max(one.max() for one in batches))
         self._read_dropped = read_dropped
         self._dropped: OrderedDict[str, tuple[str, NDArray[Any]]] = OrderedDict()
-        self._kept: dict[str, OrderedDict[Hashable, Any]] = {}
-        self._lock = threading.Lock()
+        self._kept: dict[str, BoundedCache] = {}
 
     def image(self, name: str) -> NDArray[Any]:
         """Return one image, (1, *input_shape): by its number, "blank", or a dropped one's name.
@@ -202,18 +200,7 @@ class Exploration:
 
     def kept(self, kind: str, key: Hashable, compute: Callable[[], Kept]) -> Kept:
         """Return what was computed under a key lately, or compute it; some of each kind stay."""
-        with self._lock:
-            kept = self._kept.setdefault(kind, OrderedDict())
-            if key in kept:
-                kept.move_to_end(key)
-                found: Kept = kept[key]
-                return found
-        result = compute()
-        with self._lock:
-            kept[key] = result
-            while len(kept) > _KEPT_OF_A_KIND:
-                kept.popitem(last=False)
-        return result
+        return self._kept.setdefault(kind, BoundedCache(_KEPT_OF_A_KIND)).kept(key, compute)
 
     def picture(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Return inputs, (n, *input_shape), as RGB: all by the images' darkest and brightest."""

@@ -23,7 +23,7 @@ from insens_tf.data_batches import batches_of
 from insens_tf.frequency_check import checked_frequency
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.network import SwitchedNetwork
-from insens_tf.parallel import Engine
+from insens_tf.parallel import Engine, backend_of
 from insens_tf.surveys.survey_inputs import SurveyInputs, inputs_in_files, inputs_of_batches
 from insens_tf.surveys.survey_merge import merge_shards
 from insens_tf.surveys.survey_store import Survey
@@ -131,9 +131,8 @@ def survey(
     what = _checked_what(what)
     whole_number("top", top, least=1, of="inputs")
     whole_number("shard", shard, least=1, of="inputs")
-    backend, address = _checked_scheduler(scheduler)
     # Workers have one thread each, so that results do not depend on how many there are.
-    engine = Engine(whole_number("jobs", jobs, least=1), backend, address, threads=1)
+    engine = Engine(whole_number("jobs", jobs, least=1), *backend_of(scheduler), threads=1)
     out = Path(os.path.realpath(out))
     files.check_resumable(out, replace=overwrite, restart=restart)
     arguments: dict[str, Any] = {
@@ -263,13 +262,6 @@ def _checked_what(what: Sequence[str]) -> tuple[str, ...]:
     for one in what:
         one_of("what", one, WHAT)
     return tuple(one for one in WHAT if one in what)
-
-
-def _checked_scheduler(scheduler: str | None) -> tuple[str, str | None]:
-    """Return the engine's backend, and the address of a cluster that is there already."""
-    if scheduler is None:
-        return "loky", None
-    return "dask", None if scheduler == "local" else scheduler
 
 
 @contextmanager

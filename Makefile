@@ -1,4 +1,4 @@
-# The two commands are `make demo` and `make test`. Both take whatever python3 is, make an
+# The two commands are `make demo` and `make test`. All commands take whatever python3 is, make an
 # environment of its own for each version of Python, and install into it what setup.cfg asks for.
 SUPPORTED := 3.10 3.11 3.12 3.13
 # What CI runs the tests with: the newest Python that iNNvestigate allows, and the newest of all.
@@ -19,6 +19,9 @@ endif
 endif
 VERSION := $(if $(PYTHON),$(call supported,$(PYTHON)))
 
+# An argument of a function cannot have one.
+comma := ,
+
 VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 # Touched when the installation has succeeded; older than a changed dependency list, it is redone.
@@ -30,7 +33,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 TESTS := -m 'not slow'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check format clean
+.PHONY: help demo test test-slow test-all check docs format clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,12 +54,17 @@ check: $(INSTALLED) ## Check format, lint and types
 		echo "Types are checked with Python 3.10 and 3.11 alone: later ones bring a NumPy whose" \
 			"annotations Python 3.10 cannot read."; fi
 
-test-all: ## Run all that CI runs, with each Python of MATRIX
+test-all: ## Run all that CI runs: all tests with each Python of MATRIX, docs with the last
 	$(foreach version,$(MATRIX),$(if $(call supported,python$(version)),,\
 		$(error make test-all needs python$(version), and there is none on the PATH; \
 		make test needs one Python only, and make test-all MATRIX=3.12 names others)))
 	$(foreach version,$(MATRIX),\
-		$(MAKE) check test TESTS= PYTHON=python$(version) &&) true
+		$(MAKE) check test TESTS= PYTHON=python$(version) &&) \
+		$(MAKE) docs PYTHON=python$(lastword $(MATRIX))
+
+docs: $(VENV)/.docs_installed ## Build the documentation into docs/_build/html, and check it
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m pytest docs/check_site.py
 
 format: $(INSTALLED) ## Format the code and repair what ruff can repair
 	$(BIN)/ruff format .
@@ -68,13 +76,20 @@ clean: ## Remove the virtual environments and the caches
 # uv installs several times faster than pip, and is not needed: without it, pip does all. Where
 # PYTHONDONTWRITEBYTECODE is set, what is not compiled here is compiled by every process again:
 # TensorFlow in ten seconds, and the tests start dozens.
+define install
+	@if test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[$(1)]'; \
+		then true; else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(1)]'; fi
+	@touch $@
+endef
+
 .venv/%/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || echo "No uv here; pip installs."
-	@if test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev]'; \
-		then true; else \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; fi
-	@touch $@
+	$(call install,dev)
+
+.venv/%/.docs_installed: .venv/%/.installed
+	$(call install,dev$(comma)docs)
 
 # What is made of no version is made of none.
 .venv//.installed:

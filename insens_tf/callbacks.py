@@ -76,8 +76,11 @@ class StateMonitor(tf.keras.callbacks.Callback):
     Examples
     --------
     >>> monitor = StateMonitor(x_test[:1000])
-    >>> model.fit(x_train, y_train, epochs=5, callbacks=[monitor])
-    >>> monitor.measurements[-1].dead_since["dense"]
+    >>> history = model.fit(x_train, y_train, epochs=2, verbose=0, callbacks=[monitor])
+    >>> sorted(name for name in history.history if name.startswith("dense/"))
+    ['dense/active', 'dense/always_active', 'dense/changed', 'dense/dead', 'dense/margin']
+    >>> monitor.measurements[-1].dead_since["dense"].shape
+    (1024,)
     >>> monitor.plot().savefig("states.png")
     """
 

@@ -198,6 +198,18 @@ class SwitchedNetwork(RegionNetwork):
         ------
         ValueError
             If an argument is wrong, or the arrays do not fit the memory budget.
+
+        Examples
+        --------
+        >>> p = network.project(x_test[:8], "dense", [3, 7])
+        >>> p.activity.shape, p.weights.shape
+        ((8, 2), (8, 2, 28, 28, 1))
+        >>> p = network.project(x_test[:1], "conv_2", [(5, 5, 1)])
+        >>> v = np.sum(p.weights[0, 0] * x_test[0]) + p.bias[0, 0]
+        >>> bool(np.isclose(v, p.activity[0, 0], atol=1e-5))
+        True
+        >>> network.project(x_test[:8], network.output, difference=(7, 3)).centre.shape
+        (8, 1, 28, 28, 1)
         """
         if difference is None:
             return self._finite_projection(project(*self._projection_arguments(x, layer, neurons)))
@@ -381,6 +393,13 @@ class SwitchedNetwork(RegionNetwork):
         ------
         ValueError
             If an argument is wrong; the message says what was expected.
+
+        Examples
+        --------
+        >>> frequency = network.activation_frequency(x_train)
+        >>> maps = network.insens(x_test[:8], ["conv_1", "dense"], frequency)
+        >>> maps["conv_1"].shape
+        (8, 28, 28, 1)
         """
         layers, single, inputs = self._checked(layer, x)
         frequencies = checked_frequency(frequency, layers, single=single)
@@ -584,6 +603,12 @@ class SwitchedNetwork(RegionNetwork):
         lies outside of their span is estimated. 1 / (w w) of k probes alone has no bias; beside a
         basis it has one of the order of 1 / k^2. The standard error is a jackknife over groups of
         probes. `insens_tf.norm_estimator` has the formulas and where they come from.
+
+        Examples
+        --------
+        >>> estimate = network.estimate_insens(x_test[:2], "dense", tolerance=0.05)
+        >>> estimate.omega.shape, bool(estimate.relative_error.max() <= 0.05)
+        ((2, 28, 28, 1), True)
         """
         layers, single, inputs = self._checked(layer, x)
         frequencies = checked_frequency(frequency, layers, single=single)
@@ -710,6 +735,12 @@ def examine(model: Any, x: Any = None, *, smooth_activations: str | None = None)
         If the model as a whole cannot be read, such as one that is not built.
     ValueError
         If x is not finite or of another shape.
+
+    Examples
+    --------
+    >>> report = examine(model)
+    >>> report.refused
+    ()
     """
     reading = read_what_can_be(model, smooth_activations)
     if reading.refusals:

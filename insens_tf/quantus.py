@@ -74,9 +74,12 @@ def explainer(
     Examples
     --------
     >>> explain = explainer("insens", layer="dense")
-    >>> quantus.Sparseness()(
-    ...     model, x, y, explain(model, x, y), channel_first=False, explain_func=explain
-    ... )
+    >>> maps = explain(model, x_test[:8], y_test[:8])
+    >>> maps.shape
+    (8, 28, 28)
+
+    Quantus takes it, and the maps, too: ``quantus.Sparseness()(model, x, y, maps,
+    channel_first=False, explain_func=explain)``.
     """
     one_of("method", method, METHODS)
     one_of("channels", channels, CHANNEL_RULES)

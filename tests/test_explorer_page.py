@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import http.client
 import itertools
-import os
 import re
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -27,6 +26,7 @@ import insens_tf
 from benchmarks import explorer as benchmark
 from insens_tf import demo
 from tests import demonstration
+from tests.browser import chromium, needed
 from tests.conftest import with_keras_3
 
 pytestmark = [pytest.mark.slow, with_keras_3, pytest.mark.xdist_group("browser")]
@@ -35,15 +35,6 @@ AXE = "axe-core@4.14.1"
 IMAGES = 8
 SIZES = [(1440, 900), (820, 1100)]
 ZOOMS = [0.75, 1, 2]
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def needed(thing: str, way_out: str) -> NoReturn:
-    """Skip the test for want of something, but fail in CI, which has to have it."""
-    message = f"{thing} is missing; {way_out}"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +49,8 @@ def explorer() -> Iterator[insens_tf.Explorer]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    found = next((path for name in CHROMIUMS if (path := shutil.which(name))), None)
-    if found is None:
-        needed("Chromium", "apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        # The sandbox cannot be had by root, and all that is opened is our own.
-        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 class Session:

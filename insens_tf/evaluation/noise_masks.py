@@ -274,6 +274,8 @@ def add_noise(
     Examples
     --------
     >>> noisy = add_noise(x_test, "bordered", 1.0, np.random.default_rng(0))
+    >>> noisy.shape == x_test.shape
+    True
     """
     noisy = noise_mask(images, place, threshold=threshold, width=width)
     return noise_on(images, noisy, standard_deviation, generator, form=form)

@@ -143,9 +143,10 @@ def randomisation_check(
     Examples
     --------
     >>> check = randomisation_check(
-    ...     model, x, "insens", arguments={"layer": "dense"}, x_train=x_train
+    ...     model, x_test[:2], "insens", arguments={"layer": "dense"}, x_train=x_train
     ... )
-    >>> dict(zip(check.layers, check.mean("signed")))
+    >>> sorted(dict(zip(check.layers, check.mean("signed"))))
+    ['conv_1', 'conv_2', 'dense', 'logits']
     """
     one_of("check", check, CHECKS)
     one_of("neuron", neuron, EXPLAINED_NEURONS)

@@ -171,6 +171,16 @@ class RegionNetwork(ReadNetwork):
         ValueError
             If x is not finite or of another shape, or the network was read with smooth
             activations, so that it has no regions.
+
+        Examples
+        --------
+        >>> region = network.region(x_test[0])
+        >>> w, b = region.affine()
+        >>> logits = np.sum(w * x_test[0], axis=(1, 2, 3)) + b
+        >>> bool(np.allclose(logits, network.activity(x_test[:1], network.output)[0], atol=1e-5))
+        True
+        >>> region.contains(x_test[:2]).tolist()
+        [True, False]
         """
         self._read_what_changed()
         one = self.one_in_float64(x, "x")
@@ -276,6 +286,14 @@ class RegionNetwork(ReadNetwork):
         ValueError
             If a or b is not finite or of another shape, or the network was read with smooth
             activations, so that it has no regions.
+
+        Examples
+        --------
+        >>> path = network.path(np.zeros_like(x_test[0]), x_test[0])
+        >>> sum(path.state_changes().values()) == len(path.crossings)
+        True
+        >>> path.integrated_gradients().shape
+        (10, 28, 28, 1)
         """
         self._read_what_changed()
         start, end = self.one_in_float64(a, "a"), self.one_in_float64(b, "b")

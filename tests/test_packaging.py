@@ -48,6 +48,7 @@ def test_changelog_and_citation_are_of_the_version() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {version}\n" in citation
     assert f"\ndate-released: {date}\n" in citation
+    assert f"version = {{{version}}}" in (ROOT / "docs" / "citing.md").read_text(encoding="utf-8")
 
 
 def test_what_is_not_code_is_installed(setup: configparser.ConfigParser) -> None:

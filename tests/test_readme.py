@@ -154,6 +154,26 @@ def test_the_calls_of_the_table_are_there(call_in_table: str) -> None:
         assert attribute[1] in fields or hasattr(insens_tf.Projection, attribute[1])
 
 
+@with_keras_3
+@pytest.mark.slow
+def test_the_calls_of_the_page_of_methods_and_of_large_networks_run(
+    demonstrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "insens_tf_demo").symlink_to(demonstrated / "insens_tf_demo")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "large_networks.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"create_analyzer": insens_tf.create_analyzer}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "docs/large_networks.md", "exec"), names)
+    names["frequency"] = names["network"].activation_frequency(names["x"])
+    page = (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8")
+    calls = re.findall(r"`((?:network|create)[^`]*)`(?:,| \|)", page)
+
+    assert len(calls) >= 12
+    for call in calls:
+        assert eval(call, names) is not None, call
+
+
 def test_the_numbers_of_the_reading_are_the_commands() -> None:
     numbers = json.loads((ROOT / "docs" / "misread_digit.json").read_text(encoding="utf-8"))
     reading = README.split("**A 3 that is taken for a 7.**")[1].split("## When")[0]

@@ -21,10 +21,7 @@ PUBLIC_MODULES = [
     "insens_tf",
     *(
         f"insens_tf.{name}"
-        for name in (
-            "analyzer baselines callbacks demo equations evaluation heatmap monitoring quantus "
-            "regions relevance surveys two_conv"
-        ).split()
+        for name in ["analyzer", "baselines", "callbacks", "demo", "equations", "evaluation", "heatmap", "monitoring", "quantus", "regions", "relevance", "surveys", "two_conv"]
     ),
 ]
 
@@ -97,7 +94,9 @@ def test_no_page_loads_anything_from_elsewhere(site: Site) -> None:
     styles = [
         f"{file.relative_to(SITE)}: {address}"
         for file in SITE.rglob("*.css")
-        for address in re.findall(r"(?:url\(|@import)\s*['\"]?([^'\")\s;]+)", file.read_text("utf-8"))
+        for address in re.findall(
+            r"(?:url\(|@import)\s*['\"]?([^'\")\s;]+)", file.read_text("utf-8")
+        )
         if elsewhere(address)
     ]
 

@@ -151,7 +151,9 @@ def mathematics(display: str) -> Any:
 
 def setup(app: Any) -> None:
     """Add what this site needs of Sphinx."""
-    app.add_html_math_renderer("mathml", (mathematics("inline"), None), (mathematics("block"), None))
+    app.add_html_math_renderer(
+        "mathml", (mathematics("inline"), None), (mathematics("block"), None)
+    )
     # Before the gallery, which runs its scripts then.
     app.connect("builder-inited", demonstrate, priority=100)
     app.connect("source-read", show, priority=100)

@@ -23,7 +23,6 @@ from insens_tf.method_table import BASELINES
 from insens_tf.network import SwitchedNetwork
 from insens_tf.noise_draws import Noise
 from insens_tf.relevance import EXPLAINERS, RULES, Part, Rule, Term
-from tests.architectures import KERAS_2
 from tests.attribution_networks import NETWORKS, build
 from tests.baselines_cases import (
     ARGUMENTS,
@@ -33,7 +32,7 @@ from tests.baselines_cases import (
     SELECTIONS,
     images,
 )
-from tests.conftest import needs_innvestigate, slow, some_fast
+from tests.conftest import needs_innvestigate, slow, slow_but, some_fast
 from tests.innvestigate_maps import FILE, REFUSED
 from tests.oracle import Oracle
 
@@ -74,13 +73,8 @@ CASES = [(name, method) for name in NETWORKS for method in DETERMINISTIC]
 
 
 def is_fast(name: str, method: str) -> bool:
-    """Tell whether a map of the file is held against ours in the fast tests.
-
-    With Keras 2 iNNvestigate's own are, too.
-    """
-    if name == "two_conv":
-        return method in ONE_OF_EACH_KIND or method.startswith("lrp.alpha")
-    return not KERAS_2 and method == "lrp.alpha_2_beta_1"
+    """Tell whether a map of the file is held against ours in the fast tests."""
+    return name == "two_conv" and method in ONE_OF_EACH_KIND
 
 
 @pytest.mark.parametrize(
@@ -319,7 +313,7 @@ def test_integrated_gradients_add_up_to_the_change() -> None:
     np.testing.assert_allclose(maps.sum(axis=1), change, rtol=2e-3)
 
 
-@pytest.mark.parametrize("postprocess", [None, "abs", "square"])
+@pytest.mark.parametrize("postprocess", slow_but([None, "abs", "square"], None))
 @pytest.mark.parametrize("name", ["branches", "overlapping_pooling"])
 def test_integrated_gradients_are_a_mean_of_gradients(name: str, postprocess: str | None) -> None:
     model = build(name)

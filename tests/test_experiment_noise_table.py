@@ -23,6 +23,7 @@ from experiments.noise_accuracy import accuracy, closest, ranges
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.evaluation import NOISE_FORMS, add_noise
+from tests.conftest import slow_but
 
 SMALL: dict[str, Any] = {"filters": (2, 3), "units": 8}
 SEEDS = (0, 1)
@@ -240,7 +241,7 @@ def test_what_is_done_is_not_done_again(folders: Path, monkeypatch: pytest.Monke
     assert (folders / "out" / "noise_table.png").read_bytes() == picture
 
 
-@pytest.mark.parametrize("forms", [1, 4, 5, 8])
+@pytest.mark.parametrize("forms", slow_but([1, 4, 5, 8], 5))
 def test_a_panel_a_form(forms: int, tmp_path: Path) -> None:
     random = np.random.default_rng(forms)
     lines = ["form,place,standard_deviation,seed,accuracy", "none,clean,0.0,0,0.99"]

@@ -11,6 +11,7 @@ import pytest
 import insens_tf
 from insens_tf import SwitchedNetwork, UnreadableModelError
 from tests.architectures import build, images
+from tests.conftest import slow_but
 
 CALLS: dict[str, Callable[[SwitchedNetwork, np.ndarray], Any]] = {
     "activity": lambda network, x: network.activity(x, -1),
@@ -22,7 +23,7 @@ CALLS: dict[str, Callable[[SwitchedNetwork, np.ndarray], Any]] = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", slow_but(CALLS, "project", "insens"))
 def test_weights_that_are_not_finite(call: str) -> None:
     """Seen at every call, whichever layer has them: max pooling passes NaN over."""
     model = build("2CONV", dtype="float32")

@@ -64,7 +64,7 @@ def test_active_and_inactive_add_up_to_all(name: str, sensitivity: str, case: Ca
         assert_agrees(inactive + active, both)
 
 
-@pytest.mark.parametrize("name", some_fast(NAMES, VARIED[::3]))
+@pytest.mark.parametrize("name", some_fast(NAMES, VARIED[::5]))
 def test_several_layers_are_each_alone(name: str, case: CaseOf) -> None:
     this = case(name, 0)
     frequencies = random_frequencies(this)
@@ -131,7 +131,7 @@ def test_one_inactive_neuron_is_its_distance_to_the_root(case: CaseOf) -> None:
 
 @pytest.mark.parametrize(
     "way",
-    [way if way in ("crops", "probes") else slow(way) for way in WAYS],
+    slow_but(WAYS, "crops"),
 )
 @pytest.mark.parametrize(
     "name",

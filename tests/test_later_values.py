@@ -146,7 +146,7 @@ def test_lora(name: str) -> None:
 
 
 @needs_keras_3
-@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+@pytest.mark.parametrize("mode", slow_but(["int8", "int4", "float8"], "int8"))
 def test_quantised_weights(mode: str) -> None:
     """What enters such a layer is rounded, too: it is not linear."""
     network = network_of()
@@ -175,7 +175,7 @@ def with_constant(function: Callable[[Any, Any], Any], constant: Any) -> keras.M
     return keras.Model(x, layers.Dense(2)(layers.Flatten()(y)))
 
 
-@pytest.mark.parametrize("name", slow_but(CONSTANTS, *halved(CONSTANTS)))
+@pytest.mark.parametrize("name", slow_but(CONSTANTS, *halved(CONSTANTS)[::2]))
 @pytest.mark.parametrize("shape", [slow(()), (3,)])
 def test_constants_that_are_variables(name: str, shape: tuple[int, ...]) -> None:
     """Keras 2 copies some of them itself: what the model computes with is right."""

@@ -16,6 +16,7 @@ from tests.conftest import (
     CaseOf,
     every_architecture,
     every_seed,
+    slow,
     slow_but,
     some_fast,
 )
@@ -403,7 +404,8 @@ def test_inputs_of_any_real_dtype(dtype: str, case: CaseOf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "strides", "axes"), [(1, (2, 2, 3), 3), (2, (3, 3, 4), 3), (1, 2, 2), (2, 3, 1)]
+    ("kernel", "strides", "axes"),
+    [slow(1, (2, 2, 3), 3), slow(2, (3, 3, 4), 3), (1, 2, 2), (2, 3, 1)],
 )
 def test_strides_longer_than_a_kernel(kernel: Any, strides: Any, axes: int) -> None:
     """Over three axes as far as TensorFlow's gradient is of what it computes."""

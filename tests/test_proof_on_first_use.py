@@ -41,7 +41,7 @@ CALLS: dict[str, Callable[[insens_tf.SwitchedNetwork, np.ndarray], Any]] = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", slow_but(CALLS, "project", "insens"))
 @pytest.mark.parametrize("last", ["softmax", None])
 def test_what_computes_otherwise_is_found(
     call: str, last: str | None, monkeypatch: pytest.MonkeyPatch

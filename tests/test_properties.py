@@ -13,6 +13,7 @@ from tensorflow import keras
 import insens_tf
 from insens_tf.row_norms import WAYS
 from tests.architectures import KERAS_2, randomise
+from tests.conftest import slow
 from tests.oracle import Oracle, assert_agrees
 from tests.properties import Disagreement, Undecided, check
 from tests.random_models import random_model
@@ -96,8 +97,8 @@ def test_a_wrong_map_is_found(number: int, monkeypatch: pytest.MonkeyPatch) -> N
     "between",
     [
         keras.layers.BatchNormalization(dtype="float64"),
-        keras.layers.LeakyReLU(0.5, dtype="float64"),
-        keras.layers.Rescaling(0.5, 0.25, dtype="float64"),
+        slow(keras.layers.LeakyReLU(0.5, dtype="float64")),
+        slow(keras.layers.Rescaling(0.5, 0.25, dtype="float64")),
     ],
     ids=["batch normalisation", "leaky ReLU", "rescaling"],
 )

@@ -111,7 +111,7 @@ def test_what_follows_a_selection_depends_on_the_state(name: str, case: CaseOf) 
         assert not WAYS["stateless"].cost(network._graph, {layer.position: 1.0}, 2**29).is_possible
 
 
-@pytest.mark.parametrize("kind", ["GlobalMaxPooling2D", "Maximum", "Minimum"])
+@pytest.mark.parametrize("kind", ["GlobalMaxPooling2D", slow("Maximum"), slow("Minimum")])
 def test_a_selection_alone_depends_on_the_state(kind: str) -> None:
     inputs = keras.Input((4, 3, 2), dtype="float64")
     operands: Any = inputs
@@ -206,12 +206,12 @@ def test_what_is_pooled_globally_sees_everything(name: str, case: CaseOf) -> Non
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [
-        ("Cropping2D", {"cropping": 1}),
-        ("GlobalAveragePooling2D", {"keepdims": True}),
+        slow("Cropping2D", {"cropping": 1}),
+        slow("GlobalAveragePooling2D", {"keepdims": True}),
         ("GlobalMaxPooling2D", {"keepdims": True}),
         ("Permute", {"dims": (3, 1, 2)}),
-        ("UpSampling2D", {"size": 2}),
-        ("ZeroPadding2D", {"padding": 1}),
+        slow("UpSampling2D", {"size": 2}),
+        slow("ZeroPadding2D", {"padding": 1}),
     ],
 )
 def test_positions_that_are_gated_where_they_come_to(kind: str, arguments: dict[str, Any]) -> None:
@@ -255,7 +255,7 @@ def test_positions_that_are_gated_where_they_come_to(kind: str, arguments: dict[
     ],
     ids=lambda value: type(value).__name__ if hasattr(value, "name") else None,
 )
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [slow("float32"), "float64"])
 def test_convolutions_with_their_activation(
     shape: tuple[int, ...], layer: keras.layers.Layer, dtype: str
 ) -> None:
@@ -465,7 +465,7 @@ else:
     }
 
 
-@pytest.mark.parametrize("name", slow_but(FUNCTIONS, *halved(FUNCTIONS)))
+@pytest.mark.parametrize("name", slow_but(FUNCTIONS, *halved(FUNCTIONS)[::2]))
 def test_functions_are_read_as_layers_are(name: str) -> None:
     model, by_layers = twins(*FUNCTIONS[name])
     x = images(model, 3)

@@ -12,7 +12,7 @@ from tensorflow import keras
 
 from insens_tf import SwitchedNetwork
 from tests.architectures import NAMES, VARIED, build, images
-from tests.conftest import CaseOf, slow, some_fast
+from tests.conftest import CaseOf, slow, slow_but, some_fast
 from tests.oracle import Oracle, assert_agrees
 
 NORMS = {"l2": 2, "linf": np.inf, "l1": 1}
@@ -67,7 +67,7 @@ def test_margins_are_those_of_explicit_matrices(name: str, case: CaseOf) -> None
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("name", ["dense", "hard sigmoids"])
+@pytest.mark.parametrize("name", ["dense", slow("hard sigmoids")])
 def test_margins_in_other_norms(name: str, norm: str, case: CaseOf) -> None:
     _, network, x, references = case(name, 0)
     for layer, reference in zip(network.layers, references[:-1], strict=True):
@@ -123,7 +123,7 @@ def windows_of(pool: keras.layers.Layer, height: int, width: int) -> Iterator[li
         ]
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", slow_but(NORMS, "l2"))
 @pytest.mark.parametrize(
     "name", ["pools padded, odd sizes", slow("pools overlapping"), slow("2CONV")]
 )
@@ -158,7 +158,9 @@ def test_margins_of_windows_are_those_of_explicit_matrices(
         np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["dense", "pools padded, odd sizes", *map(slow, WITH_MAXIMA)])
+@pytest.mark.parametrize(
+    "name", [slow("dense"), "pools padded, odd sizes", *map(slow, WITH_MAXIMA)]
+)
 def test_the_nearest_boundary_is_as_far_as_the_radius(name: str, case: CaseOf) -> None:
     _, network, x, _ = case(name, 0)
     found = network.boundary_margins(x)

@@ -19,10 +19,19 @@ SITE = Path(__file__).resolve().parent / "_build" / "html"
 PAGES = sorted(SITE.rglob("*.html"))
 PUBLIC_MODULES = [
     "insens_tf",
-    *(
-        f"insens_tf.{name}"
-        for name in ["analyzer", "baselines", "callbacks", "demo", "equations", "evaluation", "heatmap", "monitoring", "quantus", "regions", "relevance", "surveys", "two_conv"]
-    ),
+    "insens_tf.analyzer",
+    "insens_tf.baselines",
+    "insens_tf.callbacks",
+    "insens_tf.demo",
+    "insens_tf.equations",
+    "insens_tf.evaluation",
+    "insens_tf.heatmap",
+    "insens_tf.monitoring",
+    "insens_tf.quantus",
+    "insens_tf.regions",
+    "insens_tf.relevance",
+    "insens_tf.surveys",
+    "insens_tf.two_conv",
 ]
 
 # What a page loads by itself, by element and attribute.

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import insens_tf
 from tests.browser import chromium
 
 SITE = Path(__file__).resolve().parent / "_build" / "html"
@@ -132,9 +133,14 @@ def test_every_link_inside_leads_somewhere(site: Site) -> None:
 @pytest.mark.parametrize("module", PUBLIC_MODULES)
 def test_every_public_name_has_a_page(module: str, site: Site) -> None:
     documented = set().union(*(page.ids for page in site.pages.values()))
-    names = [name for name in importlib.import_module(module).__all__ if name != "__version__"]
+    names = set(importlib.import_module(module).__all__) - {"__version__"}
+    if module != "insens_tf":
+        # Their pages are there.
+        names -= set(insens_tf.__all__)
 
-    assert [name for name in names if f"{module}.{name}" not in documented] == []
+    # What needs iNNvestigate is described in the module that it is in.
+    described = {one.rpartition(".")[2] for one in documented if one.startswith(f"{module}.")}
+    assert names - described == set()
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ extensions = [
     "sphinx_click",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "drawings", "gallery_scripts"]
+exclude_patterns = ["_build", "_templates", "drawings", "gallery_scripts", "gallery/*.ipynb"]
 
 html_theme = "furo"
 html_title = f"{project} {release}"
@@ -56,6 +56,8 @@ nb_output_stderr = "remove"
 # They would be loaded from elsewhere, and no page has widgets.
 nb_ipywidgets_js: dict[str, Any] = {}
 
+# Its own analyzers are described, too, where it is not installed.
+autodoc_mock_imports = ["innvestigate"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
@@ -131,12 +133,19 @@ def demonstrate(app: Any) -> None:
     if not (folder / demo.MODEL).exists():
         folder.mkdir(parents=True, exist_ok=True)
         demo.run(folder)
-    # A page that is a notebook runs in the folder that it is in.
-    for pages in (HERE, HERE / "tutorials"):
+    # Notebooks, and the gallery's scripts, run in the folders that they are in.
+    for pages in (HERE, HERE / "gallery_scripts", HERE / "tutorials"):
         if not (pages / folder.name).exists():
             (pages / folder.name).symlink_to(folder, target_is_directory=True)
-    # Scripts of the gallery and drawings are run by this process.
-    os.chdir(DEMONSTRATION)
+
+
+# "(n, *input_shape)" is a shape, and no emphasis.
+_STARRED = re.compile(r"(?<=[(, ])\*(?=[a-z_]+[^*\w])")
+
+
+def star(app: Any, what: str, name: str, of: Any, options: Any, lines: list[str]) -> None:
+    """Keep the stars of shapes in docstrings."""
+    lines[:] = [_STARRED.sub(r"\\*", line) for line in lines]
 
 
 def mathematics(display: str) -> Any:
@@ -157,3 +166,5 @@ def setup(app: Any) -> None:
     # Before the gallery, which runs its scripts then.
     app.connect("builder-inited", demonstrate, priority=100)
     app.connect("source-read", show, priority=100)
+    # Before numpydoc, which takes the docstring apart.
+    app.connect("autodoc-process-docstring", star, priority=100)

@@ -37,6 +37,8 @@ Seconds = dict[str, list[float]]
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 LARGE = (224, 224, 3)
+PAUSE = 300
+"""Between two clicks, in milliseconds."""
 
 
 def opened(page: Any, url: str) -> Seconds:
@@ -61,16 +63,36 @@ def opened(page: Any, url: str) -> Seconds:
     return found
 
 
+# From the event to the frame in which the neuron's pictures are, as whoever clicked sees it; what
+# drives the browser looks now and then only.
+WATCHED = """() => {
+  window.tookMilliseconds = [];
+  let began = null;
+  addEventListener("pointerdown", (event) => { began ??= event.timeStamp; }, true);
+  const panel = document.getElementById("neuron-panel");
+  new MutationObserver(() => {
+    if (panel.getAttribute("aria-busy") !== "false" || began === null) return;
+    const from = began;
+    began = null;
+    requestAnimationFrame(() =>
+      setTimeout(() => window.tookMilliseconds.push(performance.now() - from)));
+  }).observe(panel, { attributes: true, attributeFilter: ["aria-busy"] });
+}"""
+
+
 def clicked(page: Any, layers: list[str], clicks: int, seed: int = 0) -> Seconds:
     """Click on layers, and at random on their maps and channels; wait for the neuron's pictures."""
     random = np.random.default_rng(seed)
     found: Seconds = {}
+    page.evaluate(WATCHED)
 
     def note(name: str, click: Callable[..., None], *where: float) -> None:
-        start = time.perf_counter()
         click(*where)
-        page.locator('#neuron-panel[aria-busy="false"]').wait_for()
-        found.setdefault(name, []).append(time.perf_counter() - start)
+        while not (took := page.evaluate("() => window.tookMilliseconds.splice(0)")):
+            page.wait_for_timeout(20)
+        found.setdefault(name, []).append(took[0] / 1000)
+        # People look at what they have clicked for.
+        page.wait_for_timeout(PAUSE)
 
     for layer in layers:
         option = page.locator(f'#chain [data-layer="{layer}"]')

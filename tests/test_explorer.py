@@ -26,7 +26,7 @@ from insens_tf.explorer.hosts import NotLoopbackError, check_host
 from insens_tf.explorer.lanes import Lane, SupersededError
 from insens_tf.explorer.layer_maps import LayerMaps
 from insens_tf.explorer.running import explore
-from insens_tf.explorer.server import MOST_BYTES, application
+from insens_tf.explorer.server import MOST_BYTES, STATIC, application
 from insens_tf.heatmap import heatmap
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.progress import progress_of_inputs
@@ -506,3 +506,11 @@ def test_the_code_of_its_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     exec(compile(block, "docs/explorer.md", "exec"), names)
 
     assert names["explorer"].url.startswith("http://127.0.0.1:")
+
+
+def test_the_page_asks_for_all_of_its_modules_at_once() -> None:
+
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    asked_for = re.findall(r'(?:modulepreload" href|module" src)="static/(\w+\.js)"', page)
+
+    assert sorted(asked_for) == sorted(file.name for file in STATIC.glob("*.js"))

@@ -168,7 +168,7 @@ class Experiment:
         Draws the pictures from what is in a folder of results.
     datasets
         The data sets that it is run on unless told otherwise; ``"smallnorb|fashion_mnist"`` is the
-        first of them that the data folder has.
+        first of them that the data folder has. None: it is about a network of its own.
     settings
         Changes of the data set's own settings of building and training 2CONV.
     options
@@ -196,7 +196,11 @@ class Experiment:
         """
         changes = {**self.settings, **given.changes}
         names = given.chosen or _there(self.datasets, given.data)
-        if given.quick:
+        if not self.datasets and (names or changes):
+            raise click.UsageError(
+                f"{self.name} has a network of its own: expected no --dataset and no --setting"
+            )
+        if given.quick and self.datasets:
             names = (SHIPPED_SAMPLE,)
         arrays = {one: load_data(given.data, one) for one in names}
         sha256 = {one: fingerprint(values) for one, values in arrays.items()}

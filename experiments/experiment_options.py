@@ -87,12 +87,22 @@ class Given:
 
 
 def shared_options(name: str, datasets: Sequence[str]) -> list[click.Option]:
-    """Return the options that every experiment has, of which :class:`Given` holds the values."""
+    """Return the options that every experiment has, of which :class:`Given` holds the values.
+
+    Those that are about data sets are hidden where an experiment has none.
+    """
     return [
-        click.Option(["--data"], default=Path("data"), show_default=True, type=_FOLDER),
+        click.Option(
+            ["--data"],
+            default=Path("data"),
+            show_default=True,
+            type=_FOLDER,
+            hidden=not datasets,
+        ),
         click.Option(
             ["--dataset", "chosen"],
             multiple=True,
+            hidden=not datasets,
             type=click.Choice(list(SETTINGS)),
             help="A data set of the data folder; repeat it for several.  [default: "
             f"{', '.join(one.replace('|', ' or ') for one in datasets)}]",
@@ -102,6 +112,7 @@ def shared_options(name: str, datasets: Sequence[str]) -> list[click.Option]:
             default=Path("networks"),
             show_default=True,
             type=_FOLDER,
+            hidden=not datasets,
             help="Folder of trained networks; what is missing is trained and kept there.",
         ),
         click.Option(["--out"], default=Path("results") / name, show_default=True, type=_FOLDER),
@@ -111,6 +122,7 @@ def shared_options(name: str, datasets: Sequence[str]) -> list[click.Option]:
             multiple=True,
             metavar="NAME=VALUE",
             callback=_changes,
+            hidden=not datasets,
             help="Setting of building and training 2CONV, instead of the data set's own: one of "
             f"{', '.join(_CHANGEABLE)}. VALUE is JSON, as in filters=[16,32].",
         ),

@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike
 
 from insens_tf.files import whole_file
 
-__all__ = ["grouped_bars", "save"]
+__all__ = ["PRINTED", "grouped_bars", "save"]
+
+PRINTED = 300
+"""Dots per inch of figures that are fit to print."""
 
 # A group of bars fills this part of the distance between groups, and a bar this part of its share.
 _GROUP_WIDTH, _BAR_WIDTH = 0.8, 0.95
@@ -47,7 +50,13 @@ def grouped_bars(
         )
 
 
+_UNSAID = {
+    ".png": {"Software": None},
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG that depends on nothing but what is drawn."""
+    """Write a figure as PNG or PDF, that depends on nothing but what is drawn."""
     with whole_file(path) as partial:
-        figure.savefig(partial, format="png", metadata={"Software": None})
+        figure.savefig(partial, format=path.suffix[1:], metadata=_UNSAID[path.suffix])

@@ -1,0 +1,65 @@
+"""Insens as a sum of steps in the plane, and as a map of a digit."""
+
+import numpy as np
+import tensorflow as tf
+from matplotlib import pyplot as plt
+
+import insens_tf
+from experiments import two_inputs
+from experiments.plane_drawing import (
+    NEGATIVE,
+    POSITIVE,
+    draw_arrow,
+    draw_line,
+    draw_point,
+    draw_regions,
+)
+from insens_tf.heatmap import heatmap, picture
+
+
+def draw_plane(panel):
+    """Draw the centres of a layer's inactive neurons, and the sum of the steps from them to x."""
+    network = two_inputs.trained()
+    layer = network.layers[0]
+    points, _ = two_inputs.held_out()
+    p = network.project(points, layer)
+    inside = two_inputs.in_window(p.centre.reshape(-1, 2)).reshape(p.activity.shape)
+    inactive = p.activity <= 0
+    # The input with the most inactive neurons whose centres can be drawn.
+    n = np.where((inside | ~inactive).all(axis=1), inactive.sum(axis=1), -1).argmax()
+    x, off = points[n], np.flatnonzero(inactive[n])
+    frequency = network.activation_frequency(points, progress=False)
+    omega = network.insens(x[np.newaxis], layer, frequency, progress=False)[0]
+    draw_regions(panel, [])
+    for neuron in off:
+        share = frequency[layer.name][neuron]
+        w, b = p.weights[n, neuron], p.bias[n, neuron]
+        draw_line(panel, w, b, color=NEGATIVE, linewidth=0.8)
+        centre = p.centre[n, neuron]
+        draw_arrow(panel, centre, x, color="0.5", linewidth=0.4 + 2 * share)
+        name = f"c, m/N = {share:.2f}"
+        draw_point(panel, centre, name, color=NEGATIVE, markersize=3.5)
+    draw_arrow(panel, x, x + omega, color=POSITIVE, linewidth=2, mutation_scale=14)
+    draw_point(panel, x, "x")
+    panel.set_title("steps from the centres to x, and from x their weighted sum", fontsize=9)
+
+
+def draw_digit(panels):
+    """Draw a digit and Insens of the dense layer of 2CONV."""
+    model = tf.keras.models.load_model("insens_tf_demo/two_conv.keras")
+    digits = np.load("insens_tf_demo/digits.npz")
+    network = insens_tf.SwitchedNetwork(model)
+    frequency = network.activation_frequency(digits["x_train"][:500] / 255, progress=False)
+    x = digits["x_test"][:1] / 255
+    omega = network.insens(x, "dense", frequency, progress=False)
+    drawn = {"a digit": picture(x[0]), "Insens of dense": heatmap(omega[0])}
+    for panel, (title, image) in zip(panels, drawn.items(), strict=True):
+        panel.imshow(image, interpolation="nearest")
+        panel.set_title(title, fontsize=9)
+        panel.set(xticks=[], yticks=[])
+
+
+figure = plt.figure(figsize=(7.2, 3.8), layout="constrained")
+panels = figure.subplot_mosaic([["plane", "digit"], ["plane", "map"]], width_ratios=[2.9, 1])
+draw_plane(panels["plane"])
+draw_digit([panels["digit"], panels["map"]])

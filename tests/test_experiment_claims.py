@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "experiments" / "README.md"
 RESULTS = sorted(path.parent for path in claims.RESULTS.glob("*/run.json"))
 EXPERIMENTS = {
-    *("activity", "figure_2", "figure_4", "figure_5", "figure_6", "figure_7"),
-    *("linear_regions", "noise_table", "open_settings", "variants"),
+    *("activity", "figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "figure_6"),
+    *("figure_7", "linear_regions", "noise_table", "open_settings", "variants"),
 }
 
 
@@ -47,7 +47,7 @@ def test_results_are_small_and_say_how_they_came_about(folder: Path) -> None:
     assert {"python", "tensorflow", "numpy", "insens_tf"} <= record["versions"].keys()
     assert all(0 < network["test_accuracy"] <= 1 for network in record["networks"])
     assert list(folder.glob("*.png"))
-    assert {path.suffix for path in folder.iterdir()} <= {".json", ".csv", ".npz", ".png"}
+    assert {path.suffix for path in folder.iterdir()} <= {".json", ".csv", ".npz", ".pdf", ".png"}
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
     assert set(record["config"]["data_sha256"]) <= set(SETTINGS)
 

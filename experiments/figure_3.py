@@ -89,6 +89,8 @@ def measured(network: insens_tf.SwitchedNetwork, points: Floats) -> dict[str, ND
     DataError
         If the points have no two such inputs.
     """
+    # Where the output has no weights it has no centre.
+    points = points[network.project(points, network.output).weights.any(axis=(1, 2))]
     p = network.project(points, network.output)
     centres = p.centre[:, 0]
     inside = network.same_region(points, centres).same

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.patches import FancyArrowPatch
 from numpy.typing import ArrayLike, NDArray
 
 from experiments.two_inputs import WINDOW
@@ -96,18 +97,7 @@ def draw_point(
 
 
 def draw_arrow(panel: Axes, start: ArrayLike, end: ArrayLike, **style: Any) -> None:
-    """Draw an arrow from a point to another."""
-    panel.annotate(
-        "",
-        tuple(np.asarray(end, np.float64)),
-        tuple(np.asarray(start, np.float64)),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "shrinkA": 0,
-            "shrinkB": 0,
-            "mutation_scale": 9,
-            "linewidth": 1.2,
-            **style,
-        },
-        zorder=3,
-    )
+    """Draw an arrow from a point to another, as far as it lies within the window."""
+    ends = (tuple(np.asarray(one, np.float64)) for one in (start, end))
+    look = {"color": "black", "linewidth": 1.2, "mutation_scale": 9, "shrinkB": 2.5, "zorder": 3}
+    panel.add_patch(FancyArrowPatch(*ends, arrowstyle="-|>", shrinkA=0, **{**look, **style}))

@@ -39,7 +39,7 @@ def draw_plane(panel):
         draw_arrow(panel, centre, x, color="0.5", linewidth=0.4 + 2 * share)
         name = f"c, m/N = {share:.2f}"
         draw_point(panel, centre, name, color=NEGATIVE, markersize=3.5)
-    draw_arrow(panel, x, x + omega, color=POSITIVE, linewidth=2, mutation_scale=14)
+    draw_arrow(panel, x, x + omega, color=POSITIVE, linewidth=2, mutation_scale=14, shrinkB=0)
     draw_point(panel, x, "x")
     panel.set_title("steps from the centres to x, and from x their weighted sum", fontsize=9)
 
@@ -54,7 +54,7 @@ def draw_digit(panels):
     omega = network.insens(x, "dense", frequency, progress=False)
     drawn = {"a digit": picture(x[0]), "Insens of dense": heatmap(omega[0])}
     for panel, (title, image) in zip(panels, drawn.items(), strict=True):
-        panel.imshow(image, interpolation="nearest")
+        panel.imshow(image, interpolation="none")
         panel.set_title(title, fontsize=9)
         panel.set(xticks=[], yticks=[])
 

@@ -37,8 +37,7 @@ from experiments.plane_drawing import (
     draw_regions,
     number,
 )
-from experiments.plots import PRINTED, save
-from insens_tf.new_figure import new_figure
+from experiments.plots import draw_for_print
 
 __all__ = ["SIZE", "draw", "draw_network", "draw_on", "layers_at", "main", "measured", "most_mixed"]
 
@@ -156,12 +155,7 @@ def draw_on(figure: Figure, numbers: Numbers) -> None:
 
 def draw(folder: Path) -> None:
     """Draw the figure of a folder of results, as pixels and as vectors."""
-    with np.load(folder / "network.npz", allow_pickle=False) as stored:
-        numbers = dict(stored)
-    figure = new_figure(*SIZE, PRINTED)
-    draw_on(figure, numbers)
-    save(figure, folder / "figure_1.png")
-    save(figure, folder / "figure_1.pdf")
+    draw_for_print(draw_on, SIZE, folder / "network.npz", folder / "figure_1.png")
 
 
 def compute(run: Run) -> None:

@@ -30,8 +30,7 @@ from data_scripts.preparation import DataError
 from experiments import two_inputs
 from experiments.experiment import Experiment, Run
 from experiments.plane_drawing import draw_arrow, draw_line, draw_point, draw_regions, number
-from experiments.plots import PRINTED, save
-from insens_tf.new_figure import new_figure
+from experiments.plots import draw_for_print
 from insens_tf.regions import Slice
 
 __all__ = ["SIZE", "draw", "draw_on", "main", "measured", "zero_curve"]
@@ -158,12 +157,7 @@ def _draw_centre(panel: Axes, one: Mapping[str, NDArray[Any]]) -> None:
 
 def draw(folder: Path) -> None:
     """Draw the figure of a folder of results, as pixels and as vectors."""
-    with np.load(folder / "centres.npz", allow_pickle=False) as stored:
-        numbers = dict(stored)
-    figure = new_figure(*SIZE, PRINTED)
-    draw_on(figure, numbers)
-    save(figure, folder / "figure_3.png")
-    save(figure, folder / "figure_3.pdf")
+    draw_for_print(draw_on, SIZE, folder / "centres.npz", folder / "figure_3.png")
 
 
 def compute(run: Run) -> None:

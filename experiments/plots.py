@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from insens_tf.files import whole_file
+from insens_tf.new_figure import new_figure
 
-__all__ = ["PRINTED", "grouped_bars", "save"]
-
-PRINTED = 300
-"""Dots per inch of figures that are fit to print."""
+__all__ = ["draw_for_print", "grouped_bars", "save"]
 
 # A group of bars fills this part of the distance between groups, and a bar this part of its share.
 _GROUP_WIDTH, _BAR_WIDTH = 0.8, 0.95
+
+_PRINTED = 300  # dots per inch
 
 
 def grouped_bars(
@@ -60,3 +61,30 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or PDF, that depends on nothing but what is drawn."""
     with whole_file(path) as partial:
         figure.savefig(partial, format=path.suffix[1:], metadata=_UNSAID[path.suffix])
+
+
+def draw_for_print(
+    draw_on: Callable[[Figure, Mapping[str, NDArray[Any]]], None],
+    size: tuple[float, float],
+    numbers: Path,
+    picture: Path,
+) -> None:
+    """Draw what is in an npz file as PNG of 300 dots per inch, and as vectors, a PDF beside it.
+
+    Parameters
+    ----------
+    draw_on
+        Takes an empty figure and the arrays of the file.
+    size
+        Of the figure, in inches.
+    numbers
+        The file.
+    picture
+        The PNG to come.
+    """
+    with np.load(numbers, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    figure = new_figure(*size, _PRINTED)
+    draw_on(figure, arrays)
+    for kind in (".png", ".pdf"):
+        save(figure, picture.with_suffix(kind))

@@ -80,15 +80,27 @@ def layers_at(
     return found
 
 
-def measured(network: insens_tf.SwitchedNetwork, x: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-    """Return all that the figure shows, of a network of two inputs and one logit.
+def measured(
+    network: insens_tf.SwitchedNetwork,
+    points: NDArray[np.float64],
+    labels: NDArray[np.integer],
+) -> dict[str, NDArray[Any]]:
+    """Choose the input, and return all that the figure shows.
+
+    Parameters
+    ----------
+    network
+        Of two inputs and one logit.
+    points, labels
+        To choose from, (n, 2), and which moon each is of, (n,).
 
     Returns
     -------
     dict of str to numpy.ndarray
         What `layers_at` and `two_inputs.stored_regions` return; ``v``, ``w`` and ``b`` of the
-        output's switched projection; and ``region``, the number of that of x.
+        output's switched projection; ``region``, the number of that of x; ``points``, ``labels``.
     """
+    x = most_mixed(network, points)
     p = network.project(x[np.newaxis], network.output)
     cut = two_inputs.plane(network)
     return {
@@ -98,6 +110,8 @@ def measured(network: insens_tf.SwitchedNetwork, x: NDArray[np.float64]) -> dict
         "b": p.bias[0, 0],
         **two_inputs.stored_regions(cut),
         "region": np.array(two_inputs.region_of(network, x, cut)),
+        "points": points,
+        "labels": labels,
     }
 
 
@@ -140,8 +154,7 @@ def draw_on(figure: Figure, numbers: Numbers) -> None:
     draw_network(panels[1], numbers, subnetwork=True)
     _draw_neuron(panels[2], numbers)
     draw_regions(panels[3], two_inputs.regions_of(numbers), [int(numbers["region"])])
-    if "moons" in numbers:
-        draw_moons(panels[3], numbers["moons"], numbers["labels"])
+    draw_moons(panels[3], numbers["points"], numbers["labels"])
     draw_point(panels[3], numbers["x"], "x")
     titles = (
         "(a) the network, for one input x",
@@ -161,9 +174,8 @@ def draw(folder: Path) -> None:
 def compute(run: Run) -> None:
     """Draw a network of two inputs, its active subnetwork and the neuron it equals (Figure 1)."""
     network = two_inputs.record(run)
-    points, labels = two_inputs.held_out(run.seed)
-    numbers = measured(network, most_mixed(network, points))
-    np.savez_compressed(run.folder / "network.npz", **numbers, moons=points, labels=labels)
+    numbers = measured(network, *two_inputs.held_out(run.seed))
+    np.savez_compressed(run.folder / "network.npz", **numbers)
 
 
 def _layers(numbers: Numbers, name: str) -> list[NDArray[Any]]:

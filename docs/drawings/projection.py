@@ -4,8 +4,6 @@ from matplotlib import pyplot as plt
 
 from experiments import figure_1, two_inputs
 
-network = two_inputs.trained()
-points, labels = two_inputs.held_out()
-numbers = figure_1.measured(network, figure_1.most_mixed(network, points))
 figure = plt.figure(figsize=figure_1.SIZE, layout="constrained")
-figure_1.draw_on(figure, {**numbers, "moons": points, "labels": labels})
+numbers = figure_1.measured(two_inputs.trained(), *two_inputs.held_out())
+figure_1.draw_on(figure, numbers)

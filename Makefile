@@ -63,7 +63,7 @@ test-all: ## Run all that CI runs: all tests with each Python of MATRIX, docs wi
 		$(MAKE) docs PYTHON=python$(lastword $(MATRIX))
 
 docs: $(VENV)/.docs_installed ## Build the documentation into docs/_build/html, and check it
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -E -W --keep-going -b html docs docs/_build/html
 	$(BIN)/python -m pytest docs/check_site.py
 
 format: $(INSTALLED) ## Format the code and repair what ruff can repair

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 # What pages and drawings load; made once, by the command that README says to make it with.
 DEMONSTRATION = HERE / "_build" / "demonstration"
+NOTEBOOKS = HERE / "_build" / "notebooks"
 
 # Also for the kernels of the notebooks, which begin anew.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -19,9 +22,11 @@ os.environ.setdefault("MPLBACKEND", "agg")
 sys.path.insert(0, str(ROOT))
 
 from docutils import nodes  # noqa: E402
+from jupyter_cache import get_cache  # noqa: E402
+from jupyter_cache.executors import load_executor  # noqa: E402
 from latex2mathml.converter import convert  # noqa: E402
 
-from insens_tf import __version__, demo  # noqa: E402
+from insens_tf import __version__  # noqa: E402
 
 project = "insens_tf"
 author = "the insens_tf authors"
@@ -49,6 +54,8 @@ html_math_renderer = "mathml"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(NOTEBOOKS)
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 # Progress bars, and what TensorFlow says when it starts.
@@ -130,13 +137,28 @@ def show(app: Any, docname: str, source: list[str]) -> None:
 def demonstrate(app: Any) -> None:
     """Train the network of the demonstration, where the pages and drawings look for it."""
     folder = DEMONSTRATION / "insens_tf_demo"
-    if not (folder / demo.MODEL).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        demo.run(folder)
+    if not folder.exists():
+        DEMONSTRATION.mkdir(parents=True, exist_ok=True)
+        # In a process of its own: this one goes on in forks, which TensorFlow does not allow.
+        demo = [sys.executable, "-m", "insens_tf", "demo", "--out", str(folder)]
+        subprocess.run(demo, cwd=ROOT, check=True)
     # Notebooks, and the gallery's scripts, run in the folders that they are in.
     for pages in (HERE, HERE / "gallery_scripts", HERE / "tutorials"):
         if not (pages / folder.name).exists():
             (pages / folder.name).symlink_to(folder, target_is_directory=True)
+
+
+def run_notebooks(app: Any) -> None:
+    """Run all notebooks anew, several at a time; Sphinx itself runs them one after the other.
+
+    One that fails is run again where its page is read, which ends the build with what it says.
+    """
+    shutil.rmtree(NOTEBOOKS, ignore_errors=True)
+    cache = get_cache(NOTEBOOKS)
+    for page in sorted(HERE.glob("[!_]*/*.md")) + sorted(HERE.glob("*.md")):
+        if "file_format: mystnb" in page.read_text(encoding="utf-8").partition("kernelspec")[0]:
+            cache.add_nb_to_project(str(page), read_data={"name": "myst_nb_md", "type": "plugin"})
+    load_executor("local-parallel", cache).run_and_cache(timeout=nb_execution_timeout)
 
 
 # "(n, *input_shape)" is a shape, and no emphasis.
@@ -165,6 +187,7 @@ def setup(app: Any) -> None:
     )
     # Before the gallery, which runs its scripts then.
     app.connect("builder-inited", demonstrate, priority=100)
+    app.connect("builder-inited", run_notebooks, priority=200)
     app.connect("source-read", show, priority=100)
     # Before numpydoc, which takes the docstring apart.
     app.connect("autodoc-process-docstring", star, priority=100)

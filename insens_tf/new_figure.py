@@ -15,9 +15,6 @@ DOTS_PER_INCH = 128
 def new_figure(width: float, height: float, dots_per_inch: int = DOTS_PER_INCH) -> Figure:
     """Return an empty figure of a size in inches, with a canvas of its own."""
     # Only who draws waits for matplotlib.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from insens_tf.shown_figure import ShownFigure
 
-    figure = Figure(figsize=(width, height), dpi=dots_per_inch, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return ShownFigure(figsize=(width, height), dpi=dots_per_inch, layout="constrained")

@@ -151,11 +151,10 @@ class _Page:
     """A figure on which texts are measured, and texts and pictures are put in screen pixels."""
 
     def __init__(self) -> None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        # Only who draws waits for matplotlib.
+        from insens_tf.shown_figure import ShownFigure
 
-        self.figure = Figure(dpi=_DOTS_PER_INCH)
-        self._canvas = FigureCanvasAgg(self.figure)
+        self.figure = ShownFigure(dpi=_DOTS_PER_INCH)
         self._width, self._height = 1, 1
 
     def text(
@@ -171,7 +170,7 @@ class _Page:
         """Return how much room a text takes."""
         if not label.get_text().strip():
             return NOTHING
-        box = label.get_window_extent(self._canvas.get_renderer())
+        box = label.get_window_extent()
         return Extent(int(np.ceil(box.width)), int(np.ceil(box.height)))
 
     def _break_lines(self, label: Text, widest: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -11,6 +13,7 @@ from matplotlib._pylab_helpers import Gcf
 from PIL import Image
 
 from insens_tf.heatmap import channel_rules, grid, heatmap, picture
+from insens_tf.new_figure import new_figure
 
 WHITE, RED, BLUE = [255, 255, 255], [255, 0, 0], [0, 0, 255]
 
@@ -323,6 +326,14 @@ def test_wrong_grids_are_refused() -> None:
         grid([[cell]] * 1000)
     with pytest.raises(ValueError, match="cell_pixels is 0"):
         grid([[cell]], cell_pixels=0)
+
+
+@pytest.mark.parametrize("drawn", [lambda: grid([[np.eye(3)]]), lambda: new_figure(2, 1)])
+def test_notebooks_show_figures_without_pyplot(drawn: Callable[[], Any]) -> None:
+    # IPython asks an object for what it shows; matplotlib's own figures have no picture for it.
+    figure = drawn()
+    shown = np.asarray(Image.open(io.BytesIO(figure._repr_png_())).convert("RGB"))
+    np.testing.assert_array_equal(shown, saved(figure))
 
 
 def test_no_global_state_of_matplotlib_is_used() -> None:

@@ -26,7 +26,8 @@ from jupyter_cache import get_cache  # noqa: E402
 from jupyter_cache.executors import load_executor  # noqa: E402
 from latex2mathml.converter import convert  # noqa: E402
 
-from insens_tf import __version__  # noqa: E402
+# With its analyzers: they are to find iNNvestigate as it is here, before it is mocked.
+from insens_tf import __version__, analyzer  # noqa: E402, F401
 
 project = "insens_tf"
 author = "the insens_tf authors"

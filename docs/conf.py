@@ -50,6 +50,8 @@ html_theme = "furo"
 html_title = f"{project} {release}"
 html_copy_source = False
 html_show_sourcelink = False
+# It would be fetched, which browsers refuse where the site is a folder.
+html_show_search_summary = False
 html_math_renderer = "mathml"
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

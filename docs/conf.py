@@ -68,6 +68,8 @@ nb_ipywidgets_js: dict[str, Any] = {}
 
 # Its own analyzers are described, too, where it is not installed.
 autodoc_mock_imports = ["innvestigate"]
+# `name` in docstrings is a name.
+default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False

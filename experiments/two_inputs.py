@@ -42,9 +42,10 @@ WINDOW = ((-1.7, -1.2), (2.7, 1.7))
 
 _POINTS = 200
 _NOISE = 0.12
-_STEPS = 3000
-_RATE = 0.05
+_STEPS = 2000
+_RATE = 0.1
 _MOMENTUM = 0.9
+_DECAY = 0.003  # of kernels: keeps the numbers small that are drawn
 
 Floats = NDArray[np.float64]
 
@@ -148,6 +149,7 @@ def record(run: Run) -> insens_tf.SwitchedNetwork:
         "steps": _STEPS,
         "learning_rate": _RATE,
         "momentum": _MOMENTUM,
+        "weight_decay": _DECAY,
     }
     run.record["networks"] = [{"config": config, "seconds": seconds, **accuracies}]
     return network
@@ -156,7 +158,7 @@ def record(run: Run) -> insens_tf.SwitchedNetwork:
 def _fitted(
     x: Floats, labels: NDArray[np.int64], random: np.random.Generator
 ) -> list[NDArray[Any]]:
-    """Return kernels and biases, in turn, after gradient descent with momentum."""
+    """Return kernels and biases, in turn, after gradient descent with momentum and decay."""
     parameters: list[Floats] = []
     for inputs, units in pairwise((2, *HIDDEN, 1)):
         kernel = random.normal(scale=np.sqrt(2 / inputs), size=(inputs, units))
@@ -172,7 +174,7 @@ def _fitted(
 
 
 def _gradients(parameters: list[Floats], x: Floats, labels: NDArray[np.int64]) -> list[Floats]:
-    """Return the gradients of the mean cross-entropy in the parameters, in their order."""
+    """Return the gradients of the loss in the parameters, in their order."""
     kernels, biases = parameters[::2], parameters[1::2]
     values = [x]
     for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
@@ -181,6 +183,6 @@ def _gradients(parameters: list[Floats], x: Floats, labels: NDArray[np.int64]) -
     error = (1 / (1 + np.exp(-logits)) - labels[:, np.newaxis]) / len(x)
     gradients = []
     for kernel, value in zip(reversed(kernels), reversed(values), strict=True):
-        gradients += [error.sum(axis=0), value.T @ error]
+        gradients += [error.sum(axis=0), value.T @ error + _DECAY * kernel]
         error = (error @ kernel.T) * (value > 0)
     return gradients[::-1]

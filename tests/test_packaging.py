@@ -100,7 +100,7 @@ def test_every_python_is_named_everywhere(setup: configparser.ConfigParser) -> N
     matrices = [ast.literal_eval(one) for one in re.findall(r"python: (\[.*\])", workflow)]
     assert matrices == [pythons, slow[1].split()]
     commands = set(re.findall(r"run: (.*)$", workflow, re.MULTILINE))
-    assert commands == {"make demo", "make test", "make check", "make test-slow"}
+    assert commands == {"make demo", "make test", "make check", "make test-slow", "make docs"}
 
 
 @pytest.fixture

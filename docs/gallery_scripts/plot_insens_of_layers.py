@@ -2,9 +2,9 @@
 Insens of every hidden layer
 ============================
 
-What in a digit keeps the inactive neurons of each layer off. The first layer sees edges, the same of
-every digit; the later the layer, the less is left of the digit, and the more it is about what the
-network makes of it.
+What in a digit keeps the inactive neurons of each layer off. The first layer sees edges, the same
+of every digit; the later the layer, the less is left of the digit, and the more it is about what
+the network makes of it.
 """
 
 import numpy as np

@@ -2,9 +2,9 @@
 Are wrong digits nearer to where the network switches?
 ======================================================
 
-For each digit and layer, how far the middle one of all neurons is from where it switches; and how far
-the digit is from where its class would change, were its region to hold. Digits that the network gets wrong beside
-some that it gets right.
+For each digit and layer, how far the middle one of all neurons is from where it switches; and how
+far the digit is from where its class would change, were its region to hold. Digits that the
+network gets wrong beside some that it gets right.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ is_right = network.activity(x, network.output).argmax(axis=1) == digits["y_test"
 chosen = {"right": np.flatnonzero(is_right)[:30], "wrong": np.flatnonzero(~is_right)}
 names = [layer.name for layer in network.layers]
 figure, panels = plt.subplots(1, len(names) + 1, figsize=(9, 3), layout="constrained")
-for place, (kind, which) in enumerate(chosen.items()):
+for place, which in enumerate(chosen.values()):
     margins = network.margins(x[which], names)
     distances = [np.median(np.abs(one).reshape(len(which), -1), axis=1) for one in margins.values()]
     distances.append([network.region(one).class_margin() for one in x[which]])

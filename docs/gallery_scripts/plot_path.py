@@ -2,9 +2,9 @@
 From black to a digit
 =====================
 
-The straight line from a black image to a digit. Above, the outputs on the way: straight between any
-two places where the state changes, so that nothing is missed. Below, how much of each layer has
-switched by then, as a share of all that does.
+The straight line from a black image to a digit. Above, the outputs on the way: straight between
+any two places where the state changes, so that nothing is missed. Below, how much of each layer
+has switched by then, as a share of all that does.
 """
 
 import numpy as np

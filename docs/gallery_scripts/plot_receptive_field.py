@@ -3,8 +3,9 @@ The part of the image that a convolutional neuron sees
 ======================================================
 
 Neurons of one channel of the second convolution, at three places of a digit, zoomed to the pixels
-that their weights are not 0 in. Within its receptive field a convolutional neuron keeps to a pattern
-much more than a dense one does; which pixels of it count depends on what the max pooling took.
+that their weights are not 0 in. Within its receptive field a convolutional neuron keeps to a
+pattern much more than a dense one does; which pixels of it count depends on what the max pooling
+took.
 """
 
 import numpy as np

@@ -2,9 +2,9 @@
 Which images drive a channel most?
 ==================================
 
-A survey of the training digits keeps, of every channel, the images that drive it most. Here those of
-four channels of the second convolution, the strongest first. A channel has a liking for a stroke in
-one direction, more than for a class.
+A survey of the training digits keeps, of every channel, the images that drive it most. Here those
+of four channels of the second convolution, the strongest first. A channel has a liking for a
+stroke in one direction, more than for a class.
 """
 
 import tempfile

@@ -292,8 +292,8 @@ class RegionNetwork(ReadNetwork):
         >>> path = network.path(np.zeros_like(x_test[0]), x_test[0])
         >>> sum(path.state_changes().values()) == len(path.crossings)
         True
-        >>> path.integrated_gradients().shape
-        (10, 28, 28, 1)
+        >>> path.integrated_gradients(neurons=[3, 7]).shape
+        (2, 28, 28, 1)
         """
         self._read_what_changed()
         start, end = self.one_in_float64(a, "a"), self.one_in_float64(b, "b")

@@ -1,7 +1,7 @@
 """Figure 1: a network, its active subnetwork for an input, and the single neuron that both are.
 
-The paper draws it by hand. ``python -m experiments.figure_1`` trains a ReLU network of two inputs on
-two moons (:mod:`experiments.two_inputs`) and draws it from its numbers, which it writes to
+The paper draws it by hand. ``python -m experiments.figure_1`` trains a ReLU network of two inputs
+on two moons (:mod:`experiments.two_inputs`) and draws it from its numbers, which it writes to
 ``network.npz``: ``figure_1.png`` and, as vectors, ``figure_1.pdf`` have
 
 - (a) the network, in each neuron what it computes for x, its activity v; the inactive are white;
@@ -9,7 +9,8 @@ two moons (:mod:`experiments.two_inputs`) and draws it from its numbers, which i
 - (c) the one neuron, of switched weights and bias, that both are equal to for x;
 - (d) the plane of all inputs, cut into linear regions: in that of x, the neuron stays the same.
 
-x is one of the points that the network was not trained on: that with the most neurons of each state.
+x is one of the points that the network was not trained on: that with the most neurons of each
+state.
 """
 
 from __future__ import annotations

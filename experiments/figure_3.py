@@ -1,7 +1,7 @@
 """Figure 3: a neuron's centre in the plane of two inputs.
 
-The paper draws it by hand. ``python -m experiments.figure_3`` draws it of the output of a network of
-two inputs (:mod:`experiments.two_inputs`), for two inputs x, from the numbers that it writes to
+The paper draws it by hand. ``python -m experiments.figure_3`` draws it of the output of a network
+of two inputs (:mod:`experiments.two_inputs`), for two inputs x, from the numbers that it writes to
 ``centres.npz``. ``figure_3.png`` and, as vectors, ``figure_3.pdf`` have for each of them its linear
 region, the line on which the output would be 0 were the region's state to hold everywhere, the
 centre, which is the point of that line nearest to x, and the curve, bent where the state switches,

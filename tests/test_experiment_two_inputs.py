@@ -212,7 +212,7 @@ def test_what_figure_3_draws_lies_where_it_should(centres: dict[str, np.ndarray]
 def test_points_without_such_centres_are_refused(
     network: insens_tf.SwitchedNetwork, centres: dict[str, np.ndarray]
 ) -> None:
-    with pytest.raises(DataError, match="with its centre in its own region .* another --seed"):
+    with pytest.raises(DataError, match=r"with its centre in its own region .* another --seed"):
         figure_3.measured(network, centres["x"][:1])
 
 

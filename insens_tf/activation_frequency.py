@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from insens_tf import inline_html
 from insens_tf.data_frames import data_frame
 from insens_tf.execution import Compiled
-from insens_tf.files import read_npz, whole_file
+from insens_tf.files import read_npz, save_arrays
 from insens_tf.graph import Graph
 from insens_tf.layers import HiddenLayer
 
@@ -150,8 +150,7 @@ class ActivationFrequency(Mapping[str, NDArray[np.float64]]):
         arrays["layers"] = np.array(list(self.counts), np.str_)
         if self.largest_input is not None:
             arrays["largest_input"] = np.float64(self.largest_input)
-        with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, samples=np.int64(self.samples), **arrays)
+        save_arrays(path, {"samples": np.int64(self.samples), **arrays})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ActivationFrequency:

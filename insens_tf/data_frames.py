@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-__all__ = ["data_frame"]
+__all__ = ["columns_of", "data_frame"]
 
 
 def data_frame(columns: Mapping[str, Any]) -> Any:
@@ -24,3 +25,11 @@ def data_frame(columns: Mapping[str, Any]) -> Any:
             name="pandas",
         ) from error
     return pandas.DataFrame(dict(columns))
+
+
+def columns_of(
+    kind: type, records: Sequence[Any], without: Container[str] = ()
+) -> dict[str, list[Any]]:
+    """Return what records, dataclasses of one kind, have in each of their fields."""
+    names = [one.name for one in fields(kind) if one.name not in without]
+    return {name: [getattr(record, name) for record in records] for name in names}

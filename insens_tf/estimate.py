@@ -9,6 +9,7 @@ on, each time with twice as many directions, until the maps' errors are small en
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import inline_html
-from insens_tf.arguments import whole_number
+from insens_tf.arguments import finite_number, whole_number
 from insens_tf.estimate_passes import EstimatePasses, grouped
 from insens_tf.estimate_rounds import LEAST_PROBES, Rounds
+from insens_tf.files import save_arrays
 from insens_tf.graph import Graph
 from insens_tf.insens import warn_of_vanished_squares, weighted_activity
 from insens_tf.layer_estimate import GROUPS, LayerEstimate
@@ -91,6 +93,14 @@ class InsensEstimate:
         )
         return np.divide(error, length, out=np.zeros_like(error), where=length > 0)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all of it as an npz file (no pickle), whole or not at all.
+
+        The arrays are named as the attributes are.
+        """
+        names = ("omega", "standard_error", "relative_error", "probes", "seed", "passes")
+        save_arrays(path, {name: getattr(self, name) for name in names})
+
     def _repr_html_(self) -> str:
         shown = zip(self.omega[: inline_html.MOST], self.relative_error)
         figures = [
@@ -126,13 +136,9 @@ def checked_sampling(tolerance: Any, probes: Any, most_passes: Any, seed: Any) -
         )
     if tolerance is None:
         tolerance = TOLERANCE
-    elif not _real_number(tolerance) or not 0 < tolerance <= 1:
-        raise ValueError(
-            f"tolerance={tolerance!r}: expected a number above 0 and at most 1, the error of a map "
-            "relative to its length"
-        )
+    hint = ": the error of a map relative to its length"
     return Sampling(
-        float(tolerance),
+        finite_number("tolerance", tolerance, above=0, most=1, hint=hint),
         None if probes is None else whole_number("probes", probes, least=LEAST_PROBES),
         whole_number("most_passes", most_passes, least=LEAST_PROBES),
         whole_number("seed", seed, least=0),
@@ -157,11 +163,6 @@ def warn_of_tolerance(
             RuntimeWarning,
             stacklevel=3,
         )
-
-
-def _real_number(value: Any) -> bool:
-    numbers = (int, float, np.integer, np.floating)
-    return isinstance(value, numbers) and not isinstance(value, bool)
 
 
 class Estimator:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+
+from insens_tf.arguments import finite_number
 
 __all__ = ["Noise"]
 
@@ -29,11 +30,9 @@ class Noise:
     """
 
     def __init__(self, scale: float, seed: int | None, argument: str = "noise_scale") -> None:
-        if not (isinstance(scale, (int, float, np.number)) and 0 <= scale < math.inf):
-            raise ValueError(f"{argument}: expected a number that is 0 or more, got {scale!r}.")
+        self.scale = finite_number(argument, scale, least=0)
         if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
             raise ValueError(f"seed: expected None or a whole number of at least 0, got {seed!r}.")
-        self.scale = float(scale)
         self.seed = seed
 
     def source(self) -> int:

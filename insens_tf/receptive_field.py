@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["POINTWISE", "WHOLE", "Locality", "ReceptiveField", "Window"]
+__all__ = ["POINTWISE", "WHOLE", "WHOLE_INPUT", "Block", "Locality", "ReceptiveField", "Window"]
+
+Block = tuple[slice, ...]
+"""A part of an input: a slice along each axis but the last."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,37 @@ class ReceptiveField:
             )
         )
 
+    def extent(self, lengths: Sequence[int]) -> tuple[int, ...] | None:
+        """Return how many positions of an input of these lengths are seen along each axis.
+
+        None where a neuron sees all of it.
+        """
+        if self.windows is None:
+            return None
+        return tuple(min(one.size, length) for one, length in zip(self.windows, lengths))
+
+    def titled(self, title: str, lengths: Sequence[int]) -> str:
+        """Return a title, with what each neuron sees below it where that is not all."""
+        extent = self.extent(lengths)
+        if extent is None or extent == tuple(lengths):
+            return title
+        return f"{title}\neach neuron sees {' x '.join(map(str, extent))}"
+
+    def block(self, position: Sequence[int], lengths: Sequence[int]) -> Block:
+        """Return what the neuron at a position sees of an input of these lengths.
+
+        All of the input for a neuron that sees nothing but its padding.
+        """
+        whole = tuple(slice(0, length) for length in lengths)
+        if self.windows is None:
+            return whole
+        starts = [one.stride * o - one.padding for one, o in zip(self.windows, position)]
+        block = tuple(
+            slice(max(0, start), min(length, start + one.size))
+            for one, start, length in zip(self.windows, starts, lengths)
+        )
+        return block if all(one.start < one.stop for one in block) else whole
+
     @staticmethod
     def union(receptive_fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """Return the smallest field that covers all of `receptive_fields`."""
@@ -80,3 +114,6 @@ class ReceptiveField:
             end = max(window.size - window.padding for window in axis)
             windows.append(Window(padding + end, axis[0].stride, padding))
         return ReceptiveField(tuple(windows))
+
+
+WHOLE_INPUT = ReceptiveField(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from insens_tf.chunks import slices
-from insens_tf.data_frames import data_frame
+from insens_tf.data_frames import columns_of, data_frame
 from insens_tf.execution import Compiled, evaluated
 from insens_tf.graph import Graph
 from insens_tf.inline_html import paragraphs
@@ -131,8 +131,7 @@ class Report:
         ModuleNotFoundError
             If pandas is not installed.
         """
-        names = [one.name for one in fields(ReportedLayer)]
-        return data_frame({name: [getattr(layer, name) for layer in self.layers] for name in names})
+        return data_frame(columns_of(ReportedLayer, self.layers))
 
     def _table(self, form: str) -> str:
         rows = [
@@ -219,9 +218,7 @@ def _reported(
     if positions:
         # The receptive field of neurons is that of their activity, before their gate.
         seen = graph.receptive_field(positions[-1] if layer is None else layer.position)
-        if seen.windows is not None:
-            lengths = graph.input_shape[:-1]
-            field = tuple(min(one.size, length) for one, length in zip(seen.windows, lengths))
+        field = seen.extent(graph.input_shape[:-1])
     return ReportedLayer(
         name=name if layer is None else layer.name,
         kind=type(part).__name__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 import insens_tf
 from insens_tf.estimate import InsensEstimate
+from insens_tf.files import read_npz
 from insens_tf.layer_estimate import GROUPS
 from insens_tf.norm_estimator import map_and_error_numbers
 from tests.architectures import build, images
@@ -307,7 +309,7 @@ def test_seeds_of_numpy_are_left_alone(case: CaseOf) -> None:
 # --- the result, and wrong arguments -------------------------------------------------------------
 
 
-def test_relative_error_and_what_is_shown() -> None:
+def test_relative_error_and_what_is_shown_and_saved(tmp_path: Path) -> None:
     omega = np.array([[3.0, 4.0], [0.0, 0.0], [1e30, 0.0]], np.float32)
     error = np.array([[0.3, 0.4], [0.0, 0.0], [0.0, 2e29]], np.float32)
     estimate = InsensEstimate(omega, error, probes=64, seed=3, passes=np.full(3, 64))
@@ -315,6 +317,12 @@ def test_relative_error_and_what_is_shown() -> None:
     assert repr(estimate) == (
         "InsensEstimate(omega=(3, 2), probes=64, seed=3, relative_error=0..0.2)"
     )
+    estimate.save(tmp_path / "estimate.npz")
+    arrays = read_npz(tmp_path / "estimate.npz")
+    names = {"omega", "standard_error", "relative_error", "probes", "seed", "passes"}
+    assert set(arrays) == names
+    for name in names:
+        np.testing.assert_array_equal(arrays[name], getattr(estimate, name))
 
 
 @pytest.mark.parametrize("probes", [2 * GROUPS - 1, 0, -64, 64.0, "64", True])

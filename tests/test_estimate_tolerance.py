@@ -475,7 +475,9 @@ def test_with_eager_mode_off(case: CaseOf) -> None:
 @pytest.mark.parametrize("tolerance", [0, -0.1, 1.5, np.nan, np.inf, "0.1", True, [0.1]])
 def test_refuses_wrong_tolerances(tolerance: Any, case: CaseOf) -> None:
     this = case("dense", 0)
-    with pytest.raises(ValueError, match=r"tolerance=.*: expected a number above 0 and at most 1"):
+    with pytest.raises(
+        ValueError, match=r"tolerance=.*: expected a finite number, above 0 and at most 1"
+    ):
         this.network.estimate_insens(this.x, 0, tolerance=tolerance)
 
 

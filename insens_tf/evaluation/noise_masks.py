@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from insens_tf.arguments import one_of, whole_number
+from insens_tf.arguments import finite_number, one_of, whole_number
 
 __all__ = [
     "NOISE_FORMS",
@@ -300,12 +300,9 @@ def noise_on(
             f"generator: expected a numpy.random.Generator, came {type(generator).__name__}; "
             "numpy.random.default_rng(seed) makes one"
         )
-    if not 0 <= standard_deviation < np.inf:
-        raise ValueError(
-            f"standard_deviation={standard_deviation!r}: expected a finite number of at least 0"
-        )
+    deviation = finite_number("standard_deviation", standard_deviation, least=0)
     dtype = np.float32 if images.dtype == np.float32 else np.float64
-    noise = generator.standard_normal(images.shape, dtype) * dtype(standard_deviation)
+    noise = generator.standard_normal(images.shape, dtype) * dtype(deviation)
     values = dtype(form.mean) + (np.abs(noise) if form.absolute else noise)
     if form.added:
         values += images

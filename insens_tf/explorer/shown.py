@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from insens_tf.arguments import finite_number
 from insens_tf.batches import outputs
 from insens_tf.explorer.exploration import Exploration
 from insens_tf.explorer.pixels import atlas, png, signed_png, thumbnail
@@ -209,14 +210,7 @@ def step_shown(exploration: Exploration, view: View, step: float) -> dict[str, A
         else switches on the way. "expected" is v if nothing does; None of a neuron without a
         centre, which stays where it is.
     """
-    if (
-        isinstance(step, bool)
-        or not isinstance(step, (int, float))
-        or not (abs(step) <= _FARTHEST_STEP)
-    ):
-        raise ValueError(
-            f"step={step!r}: expected a number from {-_FARTHEST_STEP:g} to {_FARTHEST_STEP:g}"
-        )
+    finite_number("step", step, least=-_FARTHEST_STEP, most=_FARTHEST_STEP)
     p = projection_of(exploration, view)
     v = float(p.activity[0, 0])
     has_centre = bool(np.isfinite(p.centre).all())

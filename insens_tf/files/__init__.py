@@ -5,7 +5,7 @@ text names the file, what was expected, what came and the way out. TensorFlow is
 a model is loaded, so that a wrong path is reported at once.
 """
 
-from insens_tf.files.arrays import Parts, npz_names, read_npy, read_npz, write_npz
+from insens_tf.files.arrays import Parts, npz_names, read_npy, read_npz, save_arrays, write_npz
 from insens_tf.files.csv_tables import write_csv
 from insens_tf.files.file_errors import UnusableFileError, one_line, printable
 from insens_tf.files.images import (
@@ -58,6 +58,7 @@ __all__ = [
     "refuse_code",
     "results_folder",
     "resumable_results",
+    "save_arrays",
     "scale_names",
     "stored_model",
     "unfinished_folder",

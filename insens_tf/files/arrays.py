@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from insens_tf.files.file_errors import UnusableFileError
 from insens_tf.files.results import whole_file
 
-__all__ = ["Parts", "check_archive", "npz_names", "read_npy", "read_npz", "write_npz"]
+__all__ = [
+    "Parts",
+    "check_archive",
+    "npz_names",
+    "read_npy",
+    "read_npz",
+    "save_arrays",
+    "write_npz",
+]
 
 # An array that unfolds to more bytes than this, and to more than so many times its bytes in the
 # file, is taken for a decompression bomb. Images seldom shrink to less than a hundredth.
@@ -87,6 +95,12 @@ def read_npz(
             with archive.open(member) as file:
                 arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
     return arrays
+
+
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:
+    """Write an `.npz` file, compressed; whole or not at all."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, Parts]) -> None:

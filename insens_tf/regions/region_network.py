@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf.argument_types import LayerLike
-from insens_tf.arguments import one_of, whole_number
+from insens_tf.arguments import finite_number, one_of, whole_number
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.read_network import ReadNetwork
@@ -340,12 +340,7 @@ class RegionNetwork(ReadNetwork):
         self._read_what_changed()
         given = {"a": a, "b": b, "c": c}
         inputs = np.stack([self.one_in_float64(one, name) for name, one in given.items()])
-        if (
-            isinstance(margin, bool)
-            or not isinstance(margin, (int, float))
-            or not (0 <= margin < np.inf)
-        ):
-            raise ValueError(f"margin={margin!r}: expected a finite number, at least 0")
+        wider = finite_number("margin", margin, least=0)
         most = whole_number("most_regions", most_regions, least=1)
         weights = self.prove(inputs.astype(self.dtype))
         return Slice(
@@ -353,7 +348,7 @@ class RegionNetwork(ReadNetwork):
             self._region_functions(),
             inputs,
             weights,
-            margin=margin,
+            margin=wider,
             most_regions=most,
             progress=progress,
         )

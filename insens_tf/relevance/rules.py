@@ -12,15 +12,14 @@ its maps are what others compare with; where they differ from the published ones
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Real
 from typing import Any
 
 import tensorflow as tf
 
+from insens_tf.arguments import finite_number
 from insens_tf.operations import Affine, ChannelScaling, Operation, Scaling
 
 __all__ = [
@@ -180,12 +179,6 @@ def steadied(values: tf.Tensor, epsilon: float) -> tf.Tensor:
     return tf.where(values >= 0, values + steady, values - steady)
 
 
-def _number(argument: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"{argument}={value!r}: expected a finite number")
-    return float(value)
-
-
 def epsilon_rule(epsilon: float, bias: bool = True) -> Rule:
     """Return LRP-epsilon: relevance in proportion to x w, over z and a little more of its sign.
 
@@ -194,9 +187,7 @@ def epsilon_rule(epsilon: float, bias: bool = True) -> Rule:
     ValueError
         If epsilon is not above 0.
     """
-    if not _number("epsilon", epsilon) > 0:
-        raise ValueError(f"epsilon={epsilon!r}: expected a number above 0, such as 1e-7")
-
+    finite_number("epsilon", epsilon, above=0, hint=", such as 1e-7")
     divisor = partial(steadied, epsilon=epsilon)
     return Rule("Epsilon", (Part((Term(bias=bias),), divisor=divisor),))
 
@@ -224,8 +215,8 @@ def alpha_beta(
         raise ValueError(f"bias={bias!r}: expected True, False or 'split'")
     if alpha is None and beta is None:
         raise ValueError("alpha=None, beta=None: expected at least one of them, such as alpha=2")
-    alpha = _number("beta", beta) + 1 if alpha is None else _number("alpha", alpha)
-    beta = alpha - 1 if beta is None else _number("beta", beta)
+    alpha = finite_number("beta", beta) + 1 if alpha is None else finite_number("alpha", alpha)
+    beta = alpha - 1 if beta is None else finite_number("beta", beta)
     if not (alpha >= 1 and beta >= 0 and alpha - beta == 1):
         raise ValueError(
             f"alpha={alpha!r}, beta={beta!r}: expected alpha of at least 1 and beta of at least 0 "
@@ -251,7 +242,7 @@ def bounded(low: float, high: float) -> Rule:
     ValueError
         If low is not below high.
     """
-    if not _number("low", low) < _number("high", high):
+    if not finite_number("low", low) < finite_number("high", high):
         raise ValueError(f"low={low!r}, high={high!r}: expected low to be below high")
     terms = (
         Term(),

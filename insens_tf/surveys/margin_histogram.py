@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from insens_tf.arguments import finite_number
+
 __all__ = ["MarginHistogram"]
 
 _BINS_OF_A_DECADE = 64
@@ -70,8 +72,7 @@ class MarginHistogram:
         ValueError
             If it is not in 0..1.
         """
-        if not 0 <= share <= 1:
-            raise ValueError(f"share={share!r}: expected a number in 0..1; 0.5 is the median")
+        finite_number("share", share, least=0, most=1, hint="; 0.5 is the median")
         reached = np.cumsum(self.counts.sum(axis=0))
         # The smallest value of which at least the share is not above it.
         place = int(np.searchsorted(reached, max(1, np.ceil(share * reached[-1]))))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from insens_tf import files
 from insens_tf.activation_frequency import ActivationFrequency
 from insens_tf.arguments import did_you_mean, whole_number
 from insens_tf.constant_neurons import ConstantNeurons, constant_neurons
+from insens_tf.data_frames import data_frame
 from insens_tf.files.file_errors import reading
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.surveys.margin_histogram import MarginHistogram
@@ -240,7 +240,7 @@ class Survey:
                 columns[f"{layer.name}/{name}"] = values[:, number]
         return columns
 
-    def data_frame(self) -> Any:
+    def to_pandas(self) -> Any:
         """Return `inputs` as a pandas.DataFrame, which can write Parquet where pyarrow is, too.
 
         Raises
@@ -248,13 +248,7 @@ class Survey:
         ModuleNotFoundError
             If pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "pandas is not installed; pip install pandas, or take inputs(), the same as arrays"
-            ) from error
-        return pandas.DataFrame(self.inputs())
+        return data_frame(self.inputs())
 
     def _merged(self, name: str) -> NDArray[Any]:
         import h5py

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from tabulate import tabulate
 
 import insens_tf
+from benchmarks.browser import chromium
 from benchmarks.random_networks import images, vgg_like
 from benchmarks.timing import environment
 from experiments.tables import inserted
@@ -35,7 +35,6 @@ __all__ = ["clicked", "computed", "opened", "table"]
 Seconds = dict[str, list[float]]
 """What was measured, by what it is from and to."""
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 LARGE = (224, 224, 3)
 PAUSE = 300
 """Between two clicks, in milliseconds."""
@@ -130,15 +129,11 @@ def computed(exploration: Exploration, layers: list[str], count: int, seed: int 
 
 def measured(clicks: int) -> Iterator[tuple[str, Seconds]]:
     """Yield the name of each network, and what was measured of it."""
-    from playwright.sync_api import sync_playwright
-
-    browser_path = next(path for name in CHROMIUMS if (path := shutil.which(name)))
     networks = {
         "2CONV, 28x28x1": (two_conv((28, 28, 1), 10, seed=0), demo.digits().x_test[:100]),
         "VGG-like, 224x224x3": (vgg_like(LARGE, (1, 1, 1, 1)), images(LARGE, 8)),
     }
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+    with chromium() as browser:
         for name, (model, x) in networks.items():
             network = insens_tf.SwitchedNetwork(model)
             layers = [layer.name for layer in network.layers if len(layer.shape) == 3]
@@ -148,7 +143,6 @@ def measured(clicks: int) -> Iterator[tuple[str, Seconds]]:
                 in_browser = opened(page, explorer.url) | clicked(page, layers, clicks)
                 page.close()
                 yield name, in_browser | computed(explorer.exploration, layers, clicks)
-        browser.close()
 
 
 def table(name: str, seconds: Seconds) -> list[dict[str, Any]]:

@@ -1,16 +1,17 @@
-"""Headless Chromium for what is tried in a browser."""
+"""Headless Chromium for what is tried in a browser, and what tests do where it is missing."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import pytest
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from benchmarks import browser
+
+__all__ = ["chromium", "needed"]
 
 
 def needed(thing: str, way_out: str) -> NoReturn:
@@ -23,13 +24,9 @@ def needed(thing: str, way_out: str) -> NoReturn:
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Give a running Chromium, such as Debian's, driven by Playwright."""
-    found = next((path for name in CHROMIUMS if (path := shutil.which(name))), None)
-    if found is None:
+    """Give a running Chromium; where there is none, the test is skipped or fails."""
+    if browser.path_of_chromium() is None:
         needed("Chromium", "apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        # The sandbox cannot be had by root, and all that is opened is our own.
-        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    pytest.importorskip("playwright.sync_api")
+    with browser.chromium() as running:
         yield running
-        running.close()

@@ -15,6 +15,7 @@ import tensorflow as tf
 from insens_tf import heatmap
 from insens_tf.argument_types import LayerLike
 from insens_tf.arguments import whole_number
+from insens_tf.data_frames import data_frame
 from insens_tf.errors import UnreadableModelError
 from insens_tf.files import whole_file
 from insens_tf.monitoring import LayerState, StateMeasurement, StateWatch, draw_states
@@ -153,6 +154,23 @@ class StateMonitor(tf.keras.callbacks.Callback):
             If nothing was measured yet.
         """
         return draw_states(self.measurements)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row a measurement and layer.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are step and those of `insens_tf.monitoring.LayerState`.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        rows = [(one.step, *state) for one in self.measurements for state in one.layers]
+        names = ("step", *LayerState._fields)
+        return data_frame({name: [row[i] for row in rows] for i, name in enumerate(names)})
 
     def _measure(self, step: int) -> StateMeasurement:
         measured = self._watch.measure(self._network, step)

@@ -34,6 +34,10 @@ class Box(NamedTuple):
     width: int
     height: int
 
+    def grown(self, by: int) -> Box:
+        """Return the box that is larger by so many pixels on each side."""
+        return Box(self.left - by, self.top - by, self.width + 2 * by, self.height + 2 * by)
+
 
 class Tracks(NamedTuple):
     """The columns, or the rows, of a grid: where each begins, and its size."""

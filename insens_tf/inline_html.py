@@ -14,6 +14,7 @@ from PIL import Image
 from tabulate import tabulate
 
 from insens_tf.heatmap import heatmap, picture
+from insens_tf.picture_grid import OUTLINE_COLOUR, Part
 
 __all__ = [
     "MOST",
@@ -53,8 +54,11 @@ def paragraphs(*texts: str) -> str:
     return "".join(f"<p>{escape(text)}</p>" for text in texts)
 
 
-def figure(rgb: NDArray[np.uint8] | None, title: str) -> str:
-    """Return a picture, (height, width, 3), with its title below; the title alone for None."""
+def figure(rgb: NDArray[np.uint8] | None, title: str, outlined: Part | None = None) -> str:
+    """Return a picture, (height, width, 3), with its title below; the title alone for None.
+
+    A line is drawn around the rows and columns that are `outlined`.
+    """
     image = ""
     if rgb is not None:
         factor = max(1, round(SIDE / max(rgb.shape[:2])))
@@ -62,11 +66,24 @@ def figure(rgb: NDArray[np.uint8] | None, title: str) -> str:
         image = (
             f'<img src="data:image/png;base64,{png_in_base64(rgb)}" alt="{escape(title)}" '
             f'width="{width}" height="{height}" style="image-rendering: pixelated; '
-            'border: 1px solid #ccc"><br>'
+            'border: 1px solid #ccc">'
         )
+        line = "" if outlined is None else _outline(outlined, factor)
+        image = f'<div style="position: relative; display: inline-block">{image}{line}</div><br>'
     return (
         '<div style="display: inline-block; margin: 4px; text-align: center; '
         f'vertical-align: top">{image}<small>{escape(title)}</small></div>'
+    )
+
+
+def _outline(part: Part, factor: int) -> str:
+    """Return a line around rows and columns of a picture that is magnified by a factor."""
+    # The picture has a border of 1 pixel, and the line, of 2, lies around the part.
+    top, left = (factor * axis.start + 1 - 2 for axis in part)
+    height, width = (factor * (axis.stop - axis.start) for axis in part)
+    return (
+        f'<div style="position: absolute; top: {top}px; left: {left}px; height: {height}px; '
+        f'width: {width}px; box-sizing: content-box; border: 2px solid {OUTLINE_COLOUR}"></div>'
     )
 
 

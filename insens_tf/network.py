@@ -14,6 +14,7 @@ from insens_tf.activation_frequency import ActivationFrequency, ActiveNeuronCoun
 from insens_tf.argument_types import FrequencyLike, LayerLike, Neurons
 from insens_tf.arguments import one_of
 from insens_tf.batches import BATCH_SIZE
+from insens_tf.chosen_neurons import chosen_neurons, pair_of_neurons
 from insens_tf.chunks import at_a_time, slices
 from insens_tf.constant_neurons import ConstantNeurons, constant_neurons
 from insens_tf.data_batches import batches_of
@@ -35,10 +36,8 @@ from insens_tf.planning import Planner, counted_needed, expected_needed
 from insens_tf.progress import progress_bar, progress_of_inputs
 from insens_tf.projections import (
     Projection,
-    chosen_neurons,
     difference_of,
     iterate_projections,
-    pair_of_neurons,
     project,
 )
 from insens_tf.reading import Reading, read_what_can_be
@@ -459,7 +458,13 @@ class SwitchedNetwork(RegionNetwork):
             }
         else:
             maps = self.insens(inputs, names, frequency, state=state, progress=progress)
-        return insens_figure(inputs, maps, f"Insens: what keeps neurons as they are ({state})")
+        fields = [self._graph.receptive_field(one.position) for one in layers]
+        titles = [
+            field.titled(f"Insens {name}", self.input_shape[:-1])
+            for field, name in zip(fields, names)
+        ]
+        what = f"Insens: what keeps neurons as they are ({state})"
+        return insens_figure(inputs, dict(zip(titles, maps.values())), what)
 
     def insens_of_all_layers(
         self, x: Any, *, state: str = "inactive", progress: bool = True

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from insens_tf.heatmap import LEGEND, grid
+from insens_tf.heatmap import LEGEND
 from insens_tf.inline_html import input_picture, map_picture
 from insens_tf.new_figure import new_figure
+from insens_tf.wrapped_grid import wrapped_grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,44 +28,30 @@ _PANEL = 2.6, 2.2  # inches
 _PANELS_IN_A_ROW = 4
 
 
-def projection_figure(p: Projection, *, zoom: bool) -> Figure:
-    """Draw each neuron for each input: the input, w, contribution and centre.
-
-    Parameters
-    ----------
-    p : Projection
-    zoom : bool
-        Whether to show of each only the part of the input that its neuron's w is not 0 in.
-    """
+def projection_figure(p: Projection) -> Figure:
+    """Draw the pictures of each neuron for each input, and above them v and b."""
     pairs = [(n, k) for n in range(len(p.x)) for k in range(len(p.neurons))]
     check_rows(len(pairs), "neurons or inputs")
-    rows = []
-    for n, k in pairs:
-        part = _where_not_zero(p.weights[n, k]) if zoom else ()
-        centre = p.centre[n, k]
-        x, w, contribution = (one[part] for one in (p.x[n], p.weights[n, k], p.contribution[n, k]))
-        has_centre = bool(np.isfinite(centre).all())
-        row = [
-            _picture(x),
-            map_picture(w),
-            map_picture(contribution),
-            _picture(centre[part]) if has_centre else None,
-        ]
-        rows.append(row)
-    titles = [p.title(n, k).replace(": ", "\n") for n, k in pairs]
+    _check_pictures(p.x)
+    rows = [p.pictures(n, k) for n, k in pairs]
     what = "Neurons as v = x w + b" if p.subtracted is None else "Differences of neurons"
-    columns = ["input", "w", "contribution", "centre"]
-    return grid(rows, titles, columns, title=f"{what}\n{LEGEND}")
+    return wrapped_grid(
+        [[one.rgb for one in row] for row in rows],
+        [p.title(n, k).replace(": ", "\n") for n, k in pairs],
+        [one.title for one in rows[0]],
+        outlined=[[one.outlined for one in row] for row in rows],
+        title=f"{what}\n{LEGEND}",
+    )
 
 
 def insens_figure(x: NDArray[Any], maps: Mapping[str, NDArray[Any]], what: str) -> Figure:
-    """Draw inputs, (n, *input_shape), and beside them maps of them by the name of the layer."""
+    """Draw inputs, (n, *input_shape), and beside them maps of them by their titles."""
+    _check_pictures(x)
     rows = [
-        [_picture(one), *(map_picture(omega[n]) for omega in maps.values())]
+        [input_picture(one), *(map_picture(omega[n]) for omega in maps.values())]
         for n, one in enumerate(x)
     ]
-    columns = ["input", *(f"Insens {name}" for name in maps)]
-    return grid(rows, column_titles=columns, title=f"{what}\n{LEGEND}")
+    return wrapped_grid(rows, None, ["input", *maps], title=f"{what}\n{LEGEND}")
 
 
 def frequency_figure(frequency: ActivationFrequency) -> Figure:
@@ -99,20 +85,9 @@ def check_rows(rows: int, fewer: str) -> None:
         )
 
 
-def _picture(x: NDArray[Any]) -> NDArray[np.uint8]:
-    found = input_picture(x)
-    if found is None:
+def _check_pictures(x: NDArray[Any]) -> None:
+    if len(x) and input_picture(x[0]) is None:
         raise ValueError(
-            f"inputs of shape {x.shape} are no pictures: expected (height, width), or (height, "
+            f"inputs of shape {x.shape[1:]} are no pictures: expected (height, width), or (height, "
             "width, channels) with 1 or 3 channels"
         )
-    return found
-
-
-def _where_not_zero(w: NDArray[Any]) -> tuple[slice, ...]:
-    """Return the rows and columns that hold all of w that is not 0; all of a w that is 0."""
-    places = np.argwhere(w != 0)
-    if not len(places):
-        return ()
-    first, last = places.min(axis=0)[:2], places.max(axis=0)[:2]
-    return tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last))

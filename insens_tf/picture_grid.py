@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-__all__ = ["grid"]
+__all__ = ["OUTLINE_COLOUR", "Part", "grid"]
+
+Part = tuple[slice, slice]
+"""Rows and columns of a picture."""
+
+OUTLINE_COLOUR = "#10b3a3"
 
 # 128 dots to the inch make every number of screen pixels an exact binary fraction of an inch, so
 # that no rounding in matplotlib can move a picture off the pixel raster.
@@ -32,6 +37,8 @@ _HAIR = 1e-3
 _LARGEST_FIGURE_SIDE = 2**16 - 1
 _FRAME_COLOUR = "0.8"
 _CROSS: dict[str, Any] = {"color": "0.25", "linewidth": 0.6}
+# Screen pixels and colours: of a bright line inside a dark one, one is seen on any ground.
+_OUTLINES = ((3, "0.15"), (2, OUTLINE_COLOUR))
 # Titles are plain text: a dollar sign in the name of a layer or a file starts no formula.
 _TEXT: dict[str, Any] = {"linespacing": 1.15, "parse_math": False}
 _HEADING_SIZE = 11
@@ -46,6 +53,7 @@ def grid(
     *,
     cell_titles: Iterable[Sequence[str | None]] | None = None,
     crossed_out: Iterable[Sequence[bool]] | None = None,
+    outlined: Iterable[Sequence[Part | None]] | None = None,
     title: str | None = None,
     cell_pixels: int = 112,
 ) -> Figure:
@@ -69,6 +77,9 @@ def grid(
     crossed_out : iterable of sequences of bool, optional
         Rows that say of each picture whether a thin cross is drawn over it, such as over those of
         inactive neurons.
+    outlined : iterable of sequences of (slice, slice) or None, optional
+        Rows that say of each picture which rows and columns of its pixels a line is drawn around,
+        such as around those that a convolutional neuron sees.
     title : str, optional
         A title above everything.
     cell_pixels : int, default 112
@@ -93,6 +104,7 @@ def grid(
         raise ValueError("rows holds no picture; expected at least one.")
     small_titles = _rows_of_cells("cell_titles", cell_titles, cells, "a title or None")
     crosses = _rows_of_cells("crossed_out", crossed_out, cells, "True or False")
+    parts = _rows_of_cells("outlined", outlined, cells, "two slices or None")
     _check_number("row_titles", row_titles, len(cells), "rows")
     _check_number("column_titles", column_titles, columns, "columns")
     if cell_pixels < 1:
@@ -144,6 +156,8 @@ def grid(
             if cell is not None:
                 box = layout.picture(r, c, cell.shape[:2])
                 page.draw(cell, box, is_crossed_out=bool(crosses and crosses[r][c]))
+                if parts and parts[r][c] is not None:
+                    page.outline(parts[r][c], box, cell.shape)
     return page.figure
 
 
@@ -199,20 +213,9 @@ class _Page:
     def draw(self, rgb: NDArray[np.uint8], box: Box, *, is_crossed_out: bool) -> None:
         """Draw a framed picture, magnified to the size of the box."""
         from matplotlib.lines import Line2D
-        from matplotlib.patches import Rectangle
 
         # The frame lies outside the picture: a white map keeps its edge and no pixel is covered.
-        left, bottom, width, height = self._fractions(box, beyond=1)
-        frame = Rectangle(
-            (left, bottom),
-            width,
-            height,
-            facecolor=_FRAME_COLOUR,
-            edgecolor="none",
-            antialiased=False,
-            zorder=-1,
-        )
-        self.figure.add_artist(frame)
+        self._fill(box.grown(1), _FRAME_COLOUR, zorder=-1)
         # The image ends a hair inside its pixels: rounding must not make it reach into others.
         axes = self.figure.add_axes(self._fractions(box, beyond=-_HAIR))
         axes.set_axis_off()
@@ -223,7 +226,43 @@ class _Page:
             for ends in ((0, 1), (1, 0)):
                 axes.add_artist(Line2D((0, 1), ends, transform=axes.transAxes, **_CROSS))
 
-    def _fractions(self, box: Box, beyond: float) -> tuple[float, float, float, float]:
+    def outline(self, part: Part, box: Box, shape: Sequence[int]) -> None:
+        """Draw a line around a part of a picture that is in the box; it covers no pixel of it."""
+        rows, columns = part
+        pixel = box.height // shape[0]
+        inside = Box(
+            box.left + pixel * columns.start,
+            box.top + pixel * rows.start,
+            pixel * (columns.stop - columns.start),
+            pixel * (rows.stop - rows.start),
+        )
+        for width, colour in _OUTLINES:
+            left, top, across, down = inside.grown(width)
+            for side in (
+                Box(left, top, across, width),
+                Box(left, top + down - width, across, width),
+                Box(left, top, width, down),
+                Box(left + across - width, top, width, down),
+            ):
+                self._fill(side, colour, zorder=1)
+
+    def _fill(self, box: Box, colour: str, zorder: int) -> None:
+        """Fill a box, to the pixel, behind (below 0) or above the pictures."""
+        from matplotlib.patches import Rectangle
+
+        left, bottom, width, height = self._fractions(box)
+        filled = Rectangle(
+            (left, bottom),
+            width,
+            height,
+            facecolor=colour,
+            edgecolor="none",
+            antialiased=False,
+            zorder=zorder,
+        )
+        self.figure.add_artist(filled)
+
+    def _fractions(self, box: Box, beyond: float = 0) -> tuple[float, float, float, float]:
         """Return (left, bottom, width, height) of a box in fractions of the figure.
 
         The box is `beyond` screen pixels larger on each side.

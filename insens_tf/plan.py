@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tabulate import tabulate
 
 from insens_tf.chunks import readable_size
+from insens_tf.data_frames import columns_of, data_frame
 from insens_tf.inline_html import paragraphs
 
 __all__ = ["MANY_GRADIENTS", "MoreMemory", "Plan", "PlannedLayer"]
@@ -134,6 +136,25 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return self._table("html") + paragraphs(*self._lines())
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row a layer.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are `PlannedLayer`'s name, shape, neurons, needed, way, gradients and
+            memory; and seconds, where a gradient was timed.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        columns = columns_of(PlannedLayer, self.layers, without=("more_memory",))
+        one = self.seconds_of_a_gradient
+        seconds = {} if one is None else {"seconds": [one * g for g in columns["gradients"]]}
+        return data_frame({**columns, **seconds})
 
     def _table(self, form: str) -> str:
         one = self.seconds_of_a_gradient

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import equations, inline_html
-from insens_tf.argument_types import Neurons
 from insens_tf.chunks import readable_size, slices
 from insens_tf.data_frames import data_frame
-from insens_tf.files import whole_file
-from insens_tf.finiteness import refuse_masks
+from insens_tf.files import save_arrays
 from insens_tf.heatmap import LEGEND
 from insens_tf.layers import HiddenLayer
+from insens_tf.neuron_pictures import NeuronPicture, neuron_pictures
+from insens_tf.picture_grid import Part
+from insens_tf.receptive_field import WHOLE_INPUT, ReceptiveField
 from insens_tf.switched_weights import SwitchedWeights
 
 if TYPE_CHECKING:
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Projection",
-    "chosen_neurons",
     "difference_of",
     "iterate_projections",
-    "pair_of_neurons",
     "project",
 ]
 
@@ -57,6 +56,8 @@ class Projection:
         w, the switched weights: the derivative of v in x with the state held (Eq. 2).
     subtracted : numpy.ndarray of int, shape (k, rank of the layer), or None
         Where this is of differences of neurons: those that were subtracted from `neurons`.
+    receptive_field : ReceptiveField
+        What of the input neurons of this layer see; `seen` says it of each.
     """
 
     layer: HiddenLayer
@@ -66,6 +67,7 @@ class Projection:
     activity: NDArray[Any]
     weights: NDArray[Any]
     subtracted: NDArray[np.int64] | None = None
+    receptive_field: ReceptiveField = WHOLE_INPUT
 
     @cached_property
     def bias(self) -> NDArray[Any]:
@@ -89,6 +91,28 @@ class Projection:
         """
         return equations.contribution(self.weights, self._root_factor)
 
+    def seen(self, k: int) -> Part | None:
+        """Return the part of the input that the k-th neuron sees, or the pair of a difference.
+
+        Returns
+        -------
+        (slice, slice), or None
+            The rows and columns of inputs that are pictures, (height, width) or (height, width,
+            channels). None where all neurons of the layer see all of them.
+        """
+        lengths = self.x.shape[1:-1]
+        extent = self.receptive_field.extent(lengths)
+        if extent is None or extent == lengths or self.x.ndim not in (3, 4):
+            return None
+        neurons = [self.neurons[k], *(() if self.subtracted is None else [self.subtracted[k]])]
+        blocks = [self.receptive_field.block(one[:-1].tolist(), lengths) for one in neurons]
+        seen = [
+            slice(min(one.start for one in axis), max(one.stop for one in axis))
+            for axis in zip(*blocks)
+        ]
+        rows, columns = (*seen, slice(0, self.x.shape[2]))[:2]
+        return rows, columns
+
     def __len__(self) -> int:
         return len(self.x)
 
@@ -107,14 +131,10 @@ class Projection:
         note = f"{LEGEND}.{f' {more} more are not shown.' if more else ''}"
         return inline_html.paragraphs(repr(self)) + "".join(blocks) + inline_html.paragraphs(note)
 
-    def plot(self, *, zoom: bool = False) -> Figure:
+    def plot(self) -> Figure:
         """Draw each neuron for each input: the input, w, contribution and centre.
 
-        Parameters
-        ----------
-        zoom : bool
-            Whether to show only the part of the input that a neuron's w is not 0 in, as a
-            convolutional neuron sees it.
+        What a convolutional neuron sees is outlined on the input, and shown zoomed.
 
         Returns
         -------
@@ -129,7 +149,7 @@ class Projection:
         # Drawing knows projections, not the other way round.
         from insens_tf.object_figures import projection_figure
 
-        return projection_figure(self, zoom=zoom)
+        return projection_figure(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it as an npz file (no pickle), whole or not at all.
@@ -142,8 +162,7 @@ class Projection:
         }
         if self.subtracted is not None:
             arrays["subtracted"] = self.subtracted
-        with whole_file(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, layer=np.array(self.layer.name), **arrays)
+        save_arrays(path, {"layer": self.layer.name, **arrays})
 
     def to_pandas(self) -> Any:
         """Return a pandas.DataFrame with a row an input and neuron.
@@ -190,18 +209,29 @@ class Projection:
         v, b = float(self.activity[n, k]), float(self.bias[n, k])
         return f"{name}, input {number}: v = {v:.4g}, b = {b:.4g}"
 
-    def _figures(self, n: int, k: int) -> list[str]:
-        """Return the pictures of a neuron for an input, where inputs are pictures."""
+    def pictures(self, n: int, k: int) -> list[NeuronPicture]:
+        """Return pictures of the k-th neuron for the n-th input; None where inputs are none.
+
+        The input, w, contribution and centre; of a convolutional neuron what it sees is outlined on
+        the input, and follows zoomed.
+        """
         centre = self.centre[n, k]
         has_centre = bool(np.isfinite(centre).all())
+        maps = {
+            "w": inline_html.map_picture(self.weights[n, k]),
+            "contribution": inline_html.map_picture(self.contribution[n, k]),
+            "centre": inline_html.input_picture(centre) if has_centre else None,
+        }
+        return neuron_pictures(inline_html.input_picture(self.x[n]), maps, self.seen(k))
+
+    def _figures(self, n: int, k: int) -> list[str]:
+        whole, *others = self.pictures(n, k)
+        titles = [one.title for one in others]
+        if not np.isfinite(self.centre[n, k]).all():
+            titles[titles.index("centre")] = "no centre: w is 0"
         return [
-            inline_html.figure(inline_html.input_picture(self.x[n]), self.title(n, k)),
-            inline_html.figure(inline_html.map_picture(self.weights[n, k]), "w"),
-            inline_html.figure(inline_html.map_picture(self.contribution[n, k]), "contribution"),
-            inline_html.figure(
-                inline_html.input_picture(centre) if has_centre else None,
-                "centre" if has_centre else "no centre: w is 0",
-            ),
+            inline_html.figure(whole.rgb, self.title(n, k), whole.outlined),
+            *(inline_html.figure(one.rgb, title) for one, title in zip(others, titles)),
         ]
 
     @cached_property
@@ -213,80 +243,6 @@ class Projection:
     @property
     def _flat_weights(self) -> NDArray[Any]:
         return self.weights.reshape(*self.weights.shape[:2], -1)
-
-
-def chosen_neurons(layer: HiddenLayer, neurons: Neurons) -> NDArray[np.int64]:
-    """Return the flat indices, int64 of shape (k,), of the neurons that are meant.
-
-    Parameters
-    ----------
-    layer : HiddenLayer
-    neurons : None, int, tuple of int, or sequence of int or of tuples
-        None: every neuron. An int or a sequence of them: flat indices. A tuple: the multi-index of
-        one neuron, such as (row, column, channel); a sequence of tuples: of several.
-
-    Raises
-    ------
-    ValueError
-        If an index is out of range (negative ones are) or of the wrong kind.
-    """
-    if neurons is None:
-        return np.arange(layer.neurons)
-    rank = len(layer.shape)
-    ways = (
-        f"expected None, flat indices in 0..{layer.neurons - 1} such as [0, 3], or multi-indices "
-        f"into shape {layer.shape} such as [{(0,) * rank}]"
-    )
-    refuse_masks("neurons", neurons)
-    try:
-        indices = np.asarray(neurons)
-    except ValueError:
-        indices = np.asarray(None)
-    if indices.dtype.kind not in "iu" or indices.ndim > 2:
-        raise ValueError(
-            f"neurons={neurons!r} for layer {layer.name!r}: {ways}; "
-            "numpy.flatnonzero turns a mask into flat indices"
-        )
-    if isinstance(neurons, tuple):
-        indices = indices[np.newaxis] if indices.ndim == 1 else indices
-    if indices.ndim == 2:
-        if indices.shape[1] != rank:
-            raise ValueError(
-                f"neurons={neurons!r} for layer {layer.name!r}: {ways}; a tuple is one multi-index "
-                f"of {rank}, came {indices.shape[1]} numbers"
-            )
-        limits = np.asarray(layer.shape)
-    else:
-        limits = np.asarray(layer.neurons)
-    indices = np.atleast_1d(indices).astype(np.int64)
-    if not indices.size:
-        raise ValueError(f"neurons={neurons!r} for layer {layer.name!r} names none: {ways}")
-    wrong = (indices < 0) | (indices >= limits)
-    if wrong.any():
-        first = indices[wrong.any(axis=-1) if indices.ndim == 2 else wrong][0]
-        raise ValueError(
-            f"neuron {first.tolist()} is out of range for layer {layer.name!r}: {ways}"
-        )
-    return indices if indices.ndim == 1 else np.ravel_multi_index(tuple(indices.T), layer.shape)
-
-
-def pair_of_neurons(layer: HiddenLayer, difference: Any) -> NDArray[np.int64]:
-    """Return the flat indices, int64 of shape (2,), of the neurons of a difference (a, b).
-
-    Raises
-    ------
-    ValueError
-        If it is no pair, or a or b is no neuron of the layer, or they are the same.
-    """
-    if not isinstance(difference, (tuple, list)) or len(difference) != 2:
-        raise ValueError(
-            f"difference={difference!r}: expected a pair of neurons (a, b), such as (7, 3), for "
-            "what makes a's activity larger than b's"
-        )
-    pair = [chosen_neurons(layer, one) for one in difference]
-    if any(len(one) != 1 for one in pair) or pair[0] == pair[1]:
-        raise ValueError(f"difference={difference!r}: expected two neurons, one each")
-    return np.concatenate(pair)
 
 
 def difference_of(pair: Projection) -> Projection:
@@ -355,4 +311,5 @@ def _projected(
     part = x[rows]
     activity, switched = weights(part, neurons)
     indices = np.stack(np.unravel_index(neurons, layer.shape), axis=-1)
-    return Projection(layer, indices, part, rows, activity, switched)
+    field = weights.receptive_field
+    return Projection(layer, indices, part, rows, activity, switched, receptive_field=field)

@@ -153,9 +153,16 @@ class SharedBackward:
 
 
 class SwitchedWeights:
-    """w of any neurons of one layer, the faster way for as many as there are."""
+    """w of any neurons of one layer, the faster way for as many as there are.
+
+    Attributes
+    ----------
+    receptive_field : ReceptiveField
+        What of the input they see.
+    """
 
     def __init__(self, graph: Graph, position: int, memory_budget: float) -> None:
+        self.receptive_field = graph.receptive_field(position)
         self._alone = Gradients(graph, position, memory_budget)
         self._together = SharedBackward(graph, position, memory_budget)
 

@@ -26,9 +26,10 @@ with warnings.catch_warnings():
 
     import insens_tf
 
-from insens_tf import cli, progress
+from insens_tf import cli, demo, progress
 from insens_tf.innvestigate_contract import WHY_MISSING
 from tests.architectures import KERAS_2, NAMES, VARIED, build, images, randomise
+from tests.demonstration import small_network
 from tests.oracle import Oracle, Reference
 
 INPUTS = 3
@@ -167,6 +168,18 @@ def case() -> CaseOf:
         return Case(model, network, x, references)
 
     return of
+
+
+@pytest.fixture(scope="session")
+def digit_network() -> insens_tf.SwitchedNetwork:
+    """A 2CONV of few neurons for digits; not trained."""
+    return insens_tf.SwitchedNetwork(small_network())
+
+
+@pytest.fixture(scope="session")
+def two_digits() -> np.ndarray:
+    """Two digits, (2, 28, 28, 1), in 0..1."""
+    return demo.digits().x_test[:2]
 
 
 class Outcome(NamedTuple):

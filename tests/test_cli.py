@@ -26,7 +26,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow import keras
 
-from insens_tf import SwitchedNetwork, __version__, cli, files
+from insens_tf import SwitchedNetwork, __version__, cli, files, wrapped_grid
 from insens_tf.analyzer import create_analyzer
 from insens_tf.cli import drawing, messages, project_command
 from insens_tf.innvestigate_contract import WHY_MISSING
@@ -257,6 +257,16 @@ def test_project_prints_and_draws_what_the_oracle_says(
             assert_drawn(out / "heatmaps" / f"{stem}_weights.png", weights)
             contribution = reference.contribution[i, k, ..., 0]
             assert_drawn(out / "heatmaps" / f"{stem}_contribution.png", contribution)
+    # A row an image and neuron: the image, the 3 x 3 pixels that the neuron sees, w, contribution.
+    overview = np.asarray(Image.open(out / "overview.png").convert("RGB"))
+    tops, lefts = frames(overview)
+    assert (len(tops), len(lefts)) == (6, 4)
+    factor = 112 // 3
+    for top, i, seen in zip(tops, [0, 0, 1, 1, 2, 2], [np.s_[0:3, 1:4], np.s_[3:6, 4:7]] * 3):
+        whole = overview[top + 7 : top + 112 : 14, lefts[0] + 7 : lefts[0] + 112 : 14, 0]
+        assert np.array_equal(whole, trained.images[i])
+        zoomed = overview[top : top + 3 * factor, lefts[1] : lefts[1] + 3 * factor, 0]
+        assert np.array_equal(zoomed[18::factor, 18::factor], trained.images[i][seen])
     with np.load(out / "projection.npz", allow_pickle=False) as arrays:
         assert np.allclose(arrays["weights"], reference.weights[:, flat], atol=1e-6)
         assert np.allclose(arrays["activity"], reference.activity[:, flat], atol=1e-6)
@@ -1137,33 +1147,38 @@ def test_a_table_of_projections_in_parts_is_that_of_the_whole(trained: Trained) 
     assert found == expected
 
 
-def test_wide_overviews_continue_in_further_files(
+def test_wide_overviews_go_on_below_and_then_in_further_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "_SIDE_OF_AN_OVERVIEW", 700)  # six pictures of 112 pixels
+    monkeypatch.setattr(wrapped_grid, "_WIDTH", 400)  # three pictures of 112 pixels
+    monkeypatch.setattr(drawing, "_HEIGHT_OF_AN_OVERVIEW", 250)  # two
     random = np.random.default_rng(0)
-    rows = random.integers(0, 256, (7, 9, 4, 4, 3)).astype(np.uint8)
-    titles = [f"{i}" for i in range(9)]
-    drawing.write_overviews(tmp_path, list(rows), list("abcdefg"), titles, together=2)
-    # The inputs and four others, four more; the first five rows, two more.
+    rows = random.integers(0, 256, (2, 8, 4, 4, 3)).astype(np.uint8)
+    titles = [f"{i}" for i in range(8)]
+    drawing.write_overviews(tmp_path, list(rows), list("ab"), titles)
+    # Of each row the input and two maps, below it two more; then the last three.
     found = {f"overview_{i}.png" for i in range(1, 5)}
     assert set(os.listdir(tmp_path)) == found
-    for page, (top, columns) in enumerate(itertools.product((0, 5), (range(1, 5), range(5, 9)))):
+    for page, (row, maps) in enumerate(itertools.product((0, 1), (range(1, 5), range(5, 8)))):
         overview = np.asarray(Image.open(tmp_path / f"overview_{page + 1}.png").convert("RGB"))
         tops, lefts = frames(overview)
-        assert (len(tops), len(lefts)) == (5 if top == 0 else 2, 5)
-        for i, row in enumerate(tops):
-            for left, column in zip(lefts, (0, *columns), strict=True):
-                shown = overview[row : row + 112 : 28, left : left + 112 : 28]
-                assert np.array_equal(shown, rows[top + i][column])
+        assert (len(tops), len(lefts)) == (2, 3)
+        at = [(0, 0, 0), *((n // 2, 1 + n % 2, column) for n, column in enumerate(maps))]
+        for line, place, column in at:
+            top, left = tops[line], lefts[place]
+            shown = overview[top : top + 112 : 28, left : left + 112 : 28]
+            assert np.array_equal(shown, rows[row][column])
 
 
-def test_overviews_of_large_pictures_can_be_drawn() -> None:
+@pytest.mark.parametrize("maps", [1, 5, 60])
+def test_overviews_of_large_pictures_can_be_drawn(maps: int) -> None:
     for side in (28, 224, 1000, 5000, 20_000):
-        high, wide = drawing._pictures_of_an_overview(side, together=2)
+        high, wide = drawing._pictures_of_an_overview(side, maps)
+        across = wrapped_grid.maps_across(side)
+        lines = -(-min(wide, maps) // across)
         assert drawing.ROWS_OF_AN_OVERVIEW % high == 0
-        assert (1 + wide) * max(side, 112) <= max(6000, 3 * side)
-        assert high * max(side, 112) <= max(6000, side)
+        assert (1 + across) * max(side, 112) <= max(2000, 2 * side)
+        assert high * lines * max(side, 112) <= max(6000, side)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")

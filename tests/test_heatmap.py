@@ -14,6 +14,7 @@ from PIL import Image
 
 from insens_tf.heatmap import channel_rules, grid, heatmap, picture
 from insens_tf.new_figure import new_figure
+from insens_tf.picture_grid import OUTLINE_COLOUR
 
 WHITE, RED, BLUE = [255, 255, 255], [255, 0, 0], [0, 0, 255]
 
@@ -272,6 +273,33 @@ def test_pictures_are_crossed_out_along_their_diagonals() -> None:
     assert not drawn[:12].any()
 
 
+def test_a_line_is_drawn_around_a_part_and_covers_nothing_of_it() -> None:
+    maps = heatmap(random_maps(2, 7, 6), None)
+    parts = [[np.s_[2:5, 1:3], None], [None, np.s_[0:7, 5:6]]]
+    plain = saved(grid([maps, maps], cell_pixels=70))
+    lined = saved(grid([maps, maps], outlined=parts, cell_pixels=70))
+    corners = [places(plain, rgb, 10) for rgb in maps]
+    changed = (plain != lined).any(axis=-1)
+    expected = np.zeros_like(changed)
+    for row, column in ((0, 0), (1, 1)):
+        part = parts[row][column]
+        assert part is not None
+        top, left = sorted(corners[column])[row]
+        rows, columns = (np.s_[10 * axis.start : 10 * axis.stop] for axis in part)
+        inside = (
+            np.s_[top + rows.start : top + rows.stop],
+            np.s_[left + columns.start : left + columns.stop],
+        )
+        assert not changed[inside].any()
+        around = tuple(np.s_[axis.start - 3 : axis.stop + 3] for axis in inside)
+        ring = np.ones_like(changed[around])
+        ring[3:-3, 3:-3] = False
+        expected[around] = ring
+        (colour,) = np.unique(lined[inside[0].start - 1, inside[1]], axis=0)
+        assert "#{:02x}{:02x}{:02x}".format(*colour) == OUTLINE_COLOUR
+    np.testing.assert_array_equal(changed, expected)
+
+
 def test_titles_are_plain_text_inside_the_figure_and_apart_from_each_other() -> None:
     columns = ["input", "Insens of a_layer_with_quite_a_long_name", "$x$ and $y$ cost 3 $"]
     figure = grid(
@@ -318,6 +346,8 @@ def test_wrong_grids_are_refused() -> None:
         grid([[cell]], cell_titles=[["a", "b"]])
     with pytest.raises(ValueError, match=r"crossed_out has rows of \[\] entries.*True or False"):
         grid([[cell]], crossed_out=[])
+    with pytest.raises(ValueError, match=r"outlined has rows of \[2\] entries.*two slices or None"):
+        grid([[cell]], outlined=[[None, None]])
     with pytest.raises(ValueError, match="row 0, column 1 has the shape"):
         grid([[cell, np.zeros((2, 3, 3, 3))]])
     with pytest.raises(ValueError, match=r"values from -1 to -1.*Use heatmap"):

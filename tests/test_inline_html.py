@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 import insens_tf
-from insens_tf import demo, inline_html
+from insens_tf import inline_html
 from insens_tf.heatmap import heatmap, picture
-from tests import demonstration
 from tests.conftest import with_keras_2
 
 pytestmark = with_keras_2
@@ -46,16 +45,6 @@ class Checker(HTMLParser):
         self.text += f" {data.strip()}"
 
 
-@pytest.fixture(scope="module")
-def network() -> insens_tf.SwitchedNetwork:
-    return insens_tf.SwitchedNetwork(demonstration.small_network())
-
-
-@pytest.fixture(scope="module")
-def x() -> np.ndarray:
-    return demo.digits().x_test[:2]
-
-
 def shown(thing: Any) -> tuple[str, list[np.ndarray]]:
     """Return the text and the pictures of what an object shows."""
     html = thing._repr_html_()
@@ -70,49 +59,70 @@ def shown(thing: Any) -> tuple[str, list[np.ndarray]]:
     ]
 
 
-def test_a_network_shows_its_layers(network: insens_tf.SwitchedNetwork) -> None:
-    text, _ = shown(network)
+def test_a_network_shows_its_layers(digit_network: insens_tf.SwitchedNetwork) -> None:
+    text, _ = shown(digit_network)
 
     assert "0 conv_1 28 × 28 × 3 2,352" in text
     assert "output logits" in text
 
 
-def test_a_projection_shows_its_maps(network: insens_tf.SwitchedNetwork, x: np.ndarray) -> None:
-    p = network.project(x, "dense", [3, 7])
+def test_a_projection_shows_its_maps(
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
+) -> None:
+    p = digit_network.project(two_digits, "dense", [3, 7])
 
     text, pictures = shown(p)
 
     assert f"dense [3], input 0: v = {p.activity[0, 0]:.4g}, b = {p.bias[0, 0]:.4g}" in text
     assert f"dense [7], input 1: v = {p.activity[1, 1]:.4g}" in text
-    np.testing.assert_array_equal(pictures[0], picture(x[0]))
+    np.testing.assert_array_equal(pictures[0], picture(two_digits[0]))
     np.testing.assert_array_equal(pictures[1], heatmap(p.weights[0, 0]))
     np.testing.assert_array_equal(pictures[2], heatmap(p.contribution[0, 0]))
     assert "more are not shown" not in text
-    assert "6 more are not shown" in shown(network.project(x, "dense", range(6)))[0]
-    assert "logits [7] − [3], input 0" in shown(network.project(x, "logits", difference=(7, 3)))[0]
+    assert "6 more are not shown" in shown(digit_network.project(two_digits, "dense", range(6)))[0]
+    assert (
+        "logits [7] − [3], input 0"
+        in shown(digit_network.project(two_digits, "logits", difference=(7, 3)))[0]
+    )
 
 
 def test_a_neuron_without_weights_shows_that_it_has_no_centre(
-    network: insens_tf.SwitchedNetwork,
+    digit_network: insens_tf.SwitchedNetwork,
 ) -> None:
     black = np.zeros((1, 28, 28, 1), np.float32)
 
-    text, pictures = shown(network.project(black, "conv_2", [(5, 5, 1)]))
+    text, pictures = shown(digit_network.project(black, "conv_2", [(5, 5, 1)]))
 
     assert "no centre: w is 0" in text
-    assert len(pictures) == 2
+    # The input, what the neuron sees of it, w.
+    assert len(pictures) == 3
+
+
+def test_what_a_convolutional_neuron_sees_is_outlined_and_zoomed(
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
+) -> None:
+    p = digit_network.project(two_digits[:1], "conv_1", [(14, 10, 1)])
+
+    _, pictures = shown(p)
+
+    np.testing.assert_array_equal(pictures[0], picture(two_digits[0]))
+    np.testing.assert_array_equal(pictures[1], picture(two_digits[0])[12:17, 8:13])
+    np.testing.assert_array_equal(pictures[2], heatmap(p.weights[0, 0])[12:17, 8:13])
+    # 5 pixels, four times as large, from the 12th and 8th on; the line is outside of them.
+    line = "top: 47px; left: 31px; height: 20px; width: 20px"
+    assert line in p._repr_html_()
 
 
 def test_a_frequency_and_a_plan_and_a_report_are_tables(
-    network: insens_tf.SwitchedNetwork, x: np.ndarray
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
 ) -> None:
-    frequency = network.activation_frequency(x, progress=False)
+    frequency = digit_network.activation_frequency(two_digits, progress=False)
 
     text, _ = shown(frequency)
 
     assert "over 2 samples" in text
     assert f"dense 24 {frequency['dense'].mean():.1%}" in text
-    for thing in (network.plan(), network.report()):
+    for thing in (digit_network.plan(), digit_network.report()):
         words = re.findall(r"[\w.]+", str(thing).replace("-", " "))
         found = set(re.findall(r"[\w.]+", shown(thing)[0].replace("-", " ")))
         assert set(words) - found == set()
@@ -120,20 +130,23 @@ def test_a_frequency_and_a_plan_and_a_report_are_tables(
 
 @pytest.mark.slow
 def test_an_estimate_a_region_and_a_path_show_pictures(
-    network: insens_tf.SwitchedNetwork, x: np.ndarray
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
 ) -> None:
-    estimate = network.estimate_insens(x, "dense", probes=16, progress=False)
-    region, path = network.region(x[0]), network.path(x[0], x[1], progress=False)
+    estimate = digit_network.estimate_insens(two_digits, "dense", probes=16, progress=False)
+    region, path = (
+        digit_network.region(two_digits[0]),
+        digit_network.path(two_digits[0], two_digits[1], progress=False),
+    )
 
     text, pictures = shown(estimate)
     np.testing.assert_array_equal(pictures[1], heatmap(estimate.omega[1]))
     assert f"off by about {estimate.relative_error[1]:.1%}" in text
     text, pictures = shown(region)
     assert region.key in text
-    np.testing.assert_array_equal(pictures[0], picture(x[0]))
+    np.testing.assert_array_equal(pictures[0], picture(two_digits[0]))
     text, pictures = shown(path)
     assert f"{len(path.breakpoints) + 1:,} linear regions" in text
-    np.testing.assert_array_equal(pictures[1], picture(x[1]))
+    np.testing.assert_array_equal(pictures[1], picture(two_digits[1]))
     assert f"dense {path.state_changes()['dense']}" in text
 
 

@@ -7,25 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 import insens_tf
-from insens_tf import demo
 from insens_tf.files import read_npz
 from insens_tf.heatmap import LEGEND, heatmap, picture
-from tests import demonstration
+from insens_tf.picture_grid import OUTLINE_COLOUR
+from insens_tf.wrapped_grid import wrapped_grid
 from tests.conftest import with_keras_2
 
 pytestmark = with_keras_2
-
-
-@pytest.fixture(scope="module")
-def network() -> insens_tf.SwitchedNetwork:
-    return insens_tf.SwitchedNetwork(demonstration.small_network())
-
-
-@pytest.fixture(scope="module")
-def x() -> np.ndarray:
-    return demo.digits().x_test[:2]
 
 
 def texts(figure: Any) -> str:
@@ -44,51 +35,99 @@ def assert_drawn(drawn: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_array_equal(drawn[::factor, ::factor, :3], expected)
 
 
-def test_a_projection_plots_its_maps(network: insens_tf.SwitchedNetwork, x: np.ndarray) -> None:
-    p = network.project(x, "dense", [3, 7])
+def test_a_projection_plots_its_maps(
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
+) -> None:
+    p = digit_network.project(two_digits, "dense", [3, 7])
 
     figure = p.plot()
 
     drawn = pictures(figure)
     assert len(drawn) == 4 * 4
-    assert_drawn(drawn[0], picture(x[0]))
+    assert_drawn(drawn[0], picture(two_digits[0]))
     assert_drawn(drawn[5], heatmap(p.weights[0, 1]))
     assert_drawn(drawn[14], heatmap(p.contribution[1, 1]))
     assert LEGEND in texts(figure)
     assert f"dense [7], input 1 v = {p.activity[1, 1]:.4g}" in texts(figure)
 
 
-def test_zoom_shows_what_a_neuron_sees(network: insens_tf.SwitchedNetwork, x: np.ndarray) -> None:
-    p = network.project(x[:1], "conv_1", [(14, 10, 1)])
+def test_what_a_convolutional_neuron_sees_is_outlined_and_zoomed(
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
+) -> None:
+    p = digit_network.project(two_digits[:1], "conv_1", [(14, 10, 1), (0, 27, 0)])
 
-    drawn = pictures(p.plot(zoom=True))
+    figure = p.plot()
 
-    seen = (slice(12, 17), slice(8, 13))
-    assert_drawn(drawn[0], picture(x[0])[seen])
-    assert_drawn(drawn[1], heatmap(p.weights[0, 0])[seen])
+    drawn = pictures(figure)
+    assert len(drawn) == 2 * 5
+    for k, seen in enumerate([np.s_[12:17, 8:13], np.s_[0:3, 25:28]]):
+        assert p.seen(k) == seen
+        whole, part, weights, contribution, centre = drawn[5 * k : 5 * k + 5]
+        assert_drawn(whole, picture(two_digits[0]))
+        assert_drawn(part, picture(two_digits[0])[seen])
+        assert_drawn(weights, heatmap(p.weights[0, k])[seen])
+        assert_drawn(contribution, heatmap(p.contribution[0, k])[seen])
+        assert_drawn(centre, picture(p.centre[0, k])[seen])
+    assert "what it sees" in texts(figure)
+    lines = [one for one in figure.artists if to_hex(one.get_facecolor()) == OUTLINE_COLOUR]
+    assert len(lines) == 2 * 4
+    of_both = digit_network.project(two_digits[:1], "conv_1", difference=((14, 10, 1), (3, 20, 1)))
+    assert of_both.seen(0) == np.s_[1:17, 8:23]
+    assert digit_network.project(two_digits[:1], "dense", [1]).seen(0) is None
 
 
 def test_insens_is_plotted_beside_its_inputs(
-    network: insens_tf.SwitchedNetwork, x: np.ndarray
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
 ) -> None:
-    maps = network.insens(x, ["dense"], state="all", progress=False)
+    maps = digit_network.insens(two_digits, ["dense"], state="all", progress=False)
 
-    figure = network.plot_insens(x, ["dense"], state="all", progress=False)
-    of_one = network.plot_insens(x[:1], "dense", state="all", progress=False)
+    figure = digit_network.plot_insens(two_digits, ["dense"], state="all", progress=False)
+    of_one = digit_network.plot_insens(two_digits[:1], "dense", state="all", progress=False)
 
     drawn = pictures(figure)
     assert len(drawn) == 4
-    assert_drawn(drawn[2], picture(x[1]))
+    assert_drawn(drawn[2], picture(two_digits[1]))
     assert_drawn(drawn[3], heatmap(maps["dense"][1]))
     assert LEGEND in texts(figure)
     assert "Insens dense" in texts(figure)
+    assert "each neuron" not in texts(figure)
     assert_drawn(pictures(of_one)[1], heatmap(maps["dense"][0]))
 
 
-def test_a_frequency_plots_how_many_neurons_have_which(
-    network: insens_tf.SwitchedNetwork, x: np.ndarray
+def test_insens_of_a_convolution_says_what_its_neurons_see(
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
 ) -> None:
-    frequency = network.activation_frequency(x, progress=False)
+    figure = digit_network.plot_insens(two_digits[:1], "conv_1", progress=False)
+
+    assert "Insens conv_1 each neuron sees 5 x 5" in texts(figure)
+
+
+def test_wide_rows_go_on_below() -> None:
+    random = np.random.default_rng(0)
+    rows = random.integers(0, 256, (2, 20, 4, 4, 3)).astype(np.uint8)
+    names = [f"map {number}" for number in range(1, 20)]
+    outlined = [[np.s_[0:1, 0:1] if number == 18 else None for number in range(20)]] * 2
+
+    figure = wrapped_grid(
+        list(rows), ["first", "second"], ["input", *names], title="all", outlined=outlined
+    )
+
+    # 17 pictures of 112 pixels on a line: the input and 16 maps, then 3 further maps.
+    assert figure.bbox.width < 2200
+    for drawn, row in zip(pictures(figure), rows.reshape(40, 4, 4, 3), strict=True):
+        assert_drawn(drawn, row)
+    assert texts(figure).count("map 19") == 2
+    assert texts(figure).count("input") == 2
+    assert texts(figure).count("second") == 1
+    boxes = [axes.get_window_extent() for axes in figure.axes]
+    assert boxes[17].y1 < boxes[0].y0
+    assert boxes[17].x0 == boxes[1].x0
+
+
+def test_a_frequency_plots_how_many_neurons_have_which(
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray
+) -> None:
+    frequency = digit_network.activation_frequency(two_digits, progress=False)
 
     figure = frequency.plot()
 
@@ -102,9 +141,9 @@ def test_a_frequency_plots_how_many_neurons_have_which(
 
 
 def test_a_projection_is_saved_whole(
-    network: insens_tf.SwitchedNetwork, x: np.ndarray, tmp_path: Path
+    digit_network: insens_tf.SwitchedNetwork, two_digits: np.ndarray, tmp_path: Path
 ) -> None:
-    p = network.project(x, "logits", difference=(7, 3))
+    p = digit_network.project(two_digits, "logits", difference=(7, 3))
 
     p.save(tmp_path / "p.npz")
 
@@ -124,9 +163,9 @@ def test_a_projection_is_saved_whole(
         np.testing.assert_array_equal(values, getattr(p, name))
 
 
-def test_what_cannot_be_drawn_is_refused(network: insens_tf.SwitchedNetwork) -> None:
+def test_what_cannot_be_drawn_is_refused(digit_network: insens_tf.SwitchedNetwork) -> None:
     many = np.zeros((101, 28, 28, 1), np.float32)
     with pytest.raises(ValueError, match="a figure of 101 rows: expected at most 100"):
-        network.project(many, "dense", [1]).plot()
+        digit_network.project(many, "dense", [1]).plot()
     with pytest.raises(ValueError, match="a figure of 101 rows"):
-        network.plot_insens(many, "dense", state="all", progress=False)
+        digit_network.plot_insens(many, "dense", state="all", progress=False)

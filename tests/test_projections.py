@@ -73,6 +73,33 @@ def test_all_neurons_agree_with_the_oracle(name: str, seed: int, case: CaseOf) -
     assert_projection(output, this.references[-1])
 
 
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        ["conv same, even kernel", "conv strided same, asymmetric padding", "pools overlapping"],
+        "conv strided same, asymmetric padding",
+    ),
+)
+def test_a_neuron_sees_where_its_weights_are(name: str, case: CaseOf) -> None:
+    this = case(name, 0)
+    for number, (layer, reference) in enumerate(this.hidden):
+        p = this.network.project(this.x, layer)
+        if len(layer.shape) == 1:
+            assert p.seen(0) is None
+            continue
+        for k in range(len(p.neurons)):
+            height, width = this.x.shape[1:3]
+            rows, columns = p.seen(k) or (slice(0, height), slice(0, width))
+            reached = (reference.weights[:, k] != 0).any(axis=(0, -1))
+            assert not np.delete(reached, rows, axis=0).any()
+            assert not np.delete(reached, columns, axis=1).any()
+            # No weight of the first layer is 0, so that it sees no more than it has weights for.
+            if number == 0:
+                assert reached[rows, columns].all()
+            assert 0 <= rows.start < rows.stop <= height
+            assert 0 <= columns.start < columns.stop <= width
+
+
 @every_architecture
 def test_contributions_sum_to_the_activity(name: str, case: CaseOf) -> None:
     this = case(name, 0)

@@ -325,6 +325,13 @@ def test_an_input_that_lies_on_a_boundary() -> None:
     np.testing.assert_allclose(loser.point[:, 0], [3, 3, 3, 3])
     assert [one.index for one in region.nearest(ties=False)] == [(1, 0)]
     assert network.certified_radius(x[np.newaxis])[0] == 0
+    pytest.importorskip("pandas")
+    table = region.to_pandas()
+    assert list(table) == ["layer", "kind", "index", "other", "distance"]
+    assert table["layer"].tolist() == [tie.layer, loser.layer]
+    assert table["other"].tolist() == [(1, 0), (3, 0)]
+    assert table["distance"].tolist() == [0, loser.distance]
+    assert region.to_pandas(1, ties=False)["index"].tolist() == [(1, 0)]
 
 
 def test_a_network_without_boundaries_is_one_region() -> None:

@@ -14,7 +14,7 @@ from tensorflow import keras
 
 from insens_tf import SwitchedNetwork, callbacks
 from insens_tf.callbacks import StateMonitor
-from insens_tf.monitoring import StateMeasurement, StateWatch, draw_states
+from insens_tf.monitoring import LayerState, StateMeasurement, StateWatch, draw_states
 from tests.conftest import with_keras_3
 from tests.oracle import Oracle
 from tests.small_images import SIDE, small_convolutional
@@ -185,6 +185,17 @@ def test_an_epoch_is_measured_and_logged(trained: Any, x: np.ndarray) -> None:
             assert logged == [pytest.approx(getattr(state, name))]
     assert last.dead_since["dense"][DEAD] == 0
     assert len(monitor.plot().axes) == 5
+
+
+def test_measurements_are_a_table(trained: Any) -> None:
+    pytest.importorskip("pandas")
+    monitor, _, _ = trained
+    table = monitor.to_pandas()
+    assert list(table) == ["step", *LayerState._fields]
+    expected = [(one.step, *state) for one in monitor.measurements for state in one.layers]
+    found = [tuple(row) for row in table.itertuples(index=False)]
+    for row, states in zip(found, expected, strict=True):
+        np.testing.assert_equal(row, states)
 
 
 def with_dropout() -> keras.Model:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from insens_tf.analyzer.base import SwitchedAnalyzer
 from insens_tf.argument_types import LayerLike, Neurons
+from insens_tf.chosen_neurons import chosen_neurons
 from insens_tf.innvestigate_contract import OF_KERAS_TENSORS, analyzers
 from insens_tf.layers import HiddenLayer
 from insens_tf.method_table import BASELINES
-from insens_tf.projections import chosen_neurons
 
 __all__ = ["NeuronAnalyzer", "explains_one_neuron"]
 

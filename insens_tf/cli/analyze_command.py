@@ -158,7 +158,7 @@ def analyze(
     ) as unfinished:
         (unfinished.folder / "heatmaps").mkdir(exist_ok=True)
         frequency = opening.frequency.of(unfinished.folder, network, layers)
-        columns = insens_columns(layers)
+        columns = insens_columns(network, layers)
         drawing = Drawing(unfinished.folder, inputs, channels)
         blocks = InsensBlocks(
             network_options.model,

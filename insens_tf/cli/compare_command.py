@@ -138,7 +138,8 @@ def _insens(
 ) -> dict[Column, NDArray[Any]]:
     names = [layer.name for layer in layers]
     maps = network.insens(x, names, frequency, progress=shows_progress())
-    return {column: maps[name] for name, column in insens_columns(layers, "insens_").items()}
+    columns = insens_columns(network, layers, "insens_")
+    return {column: maps[name] for name, column in columns.items()}
 
 
 def _write_maps(

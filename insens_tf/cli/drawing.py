@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from insens_tf import files, heatmap
 from insens_tf.batches import BATCH_SIZE
 from insens_tf.cli.messages import said_in_one_line
+from insens_tf.picture_grid import Part
+from insens_tf.wrapped_grid import CELL, maps_across, wrapped_grid
 
 if TYPE_CHECKING:
     from insens_tf.layers import HiddenLayer
+    from insens_tf.network import SwitchedNetwork
 
 __all__ = [
     "ROWS_OF_AN_OVERVIEW",
@@ -33,8 +36,7 @@ __all__ = [
 
 # Larger overviews are hard to read and slow to draw; they are continued in further files.
 ROWS_OF_AN_OVERVIEW = 20
-_SIDE_OF_AN_OVERVIEW = 6000
-_SIDE_OF_A_CELL = 112
+_HEIGHT_OF_AN_OVERVIEW = 6000
 # Heatmaps of a small image are magnified until they are about so many screen pixels high or wide.
 _SIDE_OF_A_HEATMAP = 224
 # A file's name has 255 bytes at most, and 143 in some file systems.
@@ -42,15 +44,22 @@ _BYTES_OF_AN_IMAGE, _BYTES_OF_A_LAYER, _BYTES_OF_WHAT = 50, 70, 110
 
 
 class Column(NamedTuple):
-    """What the maps of one method or layer are called: in npz files, on overviews, as heatmaps."""
+    """What the maps of one method or layer are called: in npz files, on overviews, as heatmaps.
+
+    On overviews `heading` stands in the place of the title, if there is one.
+    """
 
     key: str
     title: str
     file_name: str
+    heading: str | None = None
 
 
-def insens_columns(layers: Iterable[HiddenLayer], prefix: str = "") -> dict[str, Column]:
-    """Say, by the layers' names, what the maps of Insens of layers are called."""
+def insens_columns(
+    network: SwitchedNetwork, layers: Iterable[HiddenLayer], prefix: str = ""
+) -> dict[str, Column]:
+    """Say, by the layers' names, what the maps of Insens of layers of a network are called."""
+    graph = network.reading.graph
     columns: dict[str, Column] = {}
     taken: set[str] = set()
     for layer in layers:
@@ -61,7 +70,9 @@ def insens_columns(layers: Iterable[HiddenLayer], prefix: str = "") -> dict[str,
             number += 1
             name = f"{stem}-{number}"
         taken.add(name.casefold())
-        columns[layer.name] = Column(f"insens/{layer.name}", f"Insens {short(layer.name)}", name)
+        title = f"Insens {short(layer.name)}"
+        heading = graph.receptive_field(layer.position).titled(title, graph.input_shape[:-1])
+        columns[layer.name] = Column(f"insens/{layer.name}", title, name, heading)
     return columns
 
 
@@ -125,7 +136,7 @@ class Drawing:
             self._folder,
             drawn,
             row_titles or [short(self._inputs.names[number]) for number in numbers],
-            ["input", *(column.title for column in columns)],
+            ["input", *(column.heading or column.title for column in columns)],
             first_row=numbers.start,
             all_rows=len(self._inputs),
         )
@@ -142,57 +153,55 @@ def write_overviews(
     rows: Sequence[Sequence[Any]],
     row_titles: Sequence[str],
     column_titles: Sequence[str],
-    cell_titles: Sequence[Sequence[str | None]] | None = None,
     *,
+    outlined: Sequence[Sequence[Part | None]] | None = None,
     first_row: int = 0,
     all_rows: int | None = None,
-    together: int = 1,
 ) -> None:
     """Write rows of pictures as one file or, where there are many or large ones, as several.
 
     `rows` may be some of `all_rows`, from `first_row`, where an overview begins. The first column
-    is that of the inputs, and stands on every overview; of the others, `together` stay side by
-    side.
+    is that of the inputs, and stands on every overview.
     """
-    inputs = np.shape(rows[0][0])
-    high, wide = _pictures_of_an_overview(max(inputs[:2]), together)
+    side = max(np.shape(rows[0][0])[:2])
+    high, wide = _pictures_of_an_overview(side, len(column_titles) - 1)
     groups = [
-        range(i, min(i + wide, len(column_titles))) for i in range(1, len(column_titles), wide)
+        [0, *range(i, min(i + wide, len(column_titles)))]
+        for i in range(1, len(column_titles), wide)
     ]
-    groups = groups or [range(1, 1)]
+    groups = groups or [[0]]
     single = (len(rows) if all_rows is None else all_rows) <= high and len(groups) == 1
     for start in range(0, len(rows), high):
         part = slice(start, start + high)
         for i, group in enumerate(groups):
-            columns = [0, *group]
 
-            def of_group(row: Sequence[Any], columns: Sequence[int] = columns) -> list[Any]:
+            def of_group(row: Sequence[Any], columns: Sequence[int] = group) -> list[Any]:
                 return [row[column] for column in columns]
 
             with said_in_one_line():
-                figure = heatmap.grid(
+                figure = wrapped_grid(
                     [of_group(row) for row in rows[part]],
                     row_titles[part],
                     of_group(column_titles),
+                    outlined=None if outlined is None else list(map(of_group, outlined[part])),
                     title=heatmap.LEGEND,
-                    cell_titles=None
-                    if cell_titles is None
-                    else [of_group(row) for row in cell_titles[part]],
                 )
             page = (first_row + start) // high * len(groups) + i + 1
             figure.savefig(folder / ("overview.png" if single else f"overview_{page}.png"))
 
 
-def _pictures_of_an_overview(side: int, together: int) -> tuple[int, int]:
-    """Return how many rows, and columns beside the inputs, of pictures of this side it has."""
-    fit = _SIDE_OF_AN_OVERVIEW // max(side, _SIDE_OF_A_CELL)
+def _pictures_of_an_overview(side: int, maps: int) -> tuple[int, int]:
+    """Return how many rows, and maps of each, of pictures of this side an overview has."""
+    across = maps_across(side)
+    fit = max(1, min(ROWS_OF_AN_OVERVIEW, _HEIGHT_OF_AN_OVERVIEW // max(side, CELL)))
+    lines = min(fit, max(1, -(-maps // across)))
     # A block of rows is a number of whole overviews, so that their height divides the largest.
     high = next(
         count
         for count in range(ROWS_OF_AN_OVERVIEW, 0, -1)
-        if ROWS_OF_AN_OVERVIEW % count == 0 and (count <= fit or count == 1)
+        if ROWS_OF_AN_OVERVIEW % count == 0 and (count * lines <= fit or count == 1)
     )
-    return high, max(1, (fit - 1) // together) * together
+    return high, across * lines
 
 
 def write_heatmap(path: Path, rgb: NDArray[np.uint8]) -> None:

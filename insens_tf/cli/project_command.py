@@ -38,6 +38,7 @@ from insens_tf.cli.options import (
     shared_options,
 )
 from insens_tf.cli.run_record import record_of, results_in
+from insens_tf.neuron_pictures import NeuronPicture, neuron_pictures
 
 __all__ = ["project"]
 
@@ -90,8 +91,9 @@ def project(
 
     Prints each neuron's activity v and switched bias b. With --out also writes its switched
     weights w, its centre and its contributions: projection.npz, a heatmap of w and of the
-    contributions each (red positive, blue negative, white 0), and an overview; no pictures where
-    there would be more than 1000 heatmaps.
+    contributions each (red positive, blue negative, white 0), and an overview, in which what a
+    convolutional neuron sees is outlined and zoomed; no pictures where there would be more than
+    1000 heatmaps.
     """
     opening = Opening(network_options, images, image_options, layer_texts=[layer])
     chosen = chosen_neurons(neurons)
@@ -205,35 +207,31 @@ def _write_arrays(folder: Path, projection: Any, inputs: files.ModelInputs) -> N
 
 
 def _draw(folder: Path, projection: Any, inputs: files.ModelInputs, channels: str) -> None:
+    """Write heatmaps, and an overview with a row an image and neuron."""
     layer = projection.layer.name
     titles = [neuron_text(neuron) for neuron in projection.neurons]
-    drawn: dict[tuple[int, int, str], NDArray[np.uint8]] = {}
-    for k, title in enumerate(titles):
-        for quantity in _QUANTITIES:
-            maps = inputs.as_pictures(getattr(projection, quantity)[:, k])
-            for i, signed in enumerate(maps):
-                # A neuron whose switched weights are all 0 has no centre and no contributions.
-                if not np.isfinite(signed).all():
-                    continue
-                drawn[i, k, quantity] = heatmap.heatmap(signed[np.newaxis], channels)[0]
-                what = f"{part_of_a_file_name(layer)}_{title.replace(',', '-')}_{quantity}"
-                path = folder / "heatmaps" / heatmap_name(inputs, i, what)
-                write_heatmap(path, drawn[i, k, quantity])
     shown = Drawing(folder, inputs, channels).inputs(slice(None))
-    rows = []
+    rows: list[list[NeuronPicture]] = []
     row_titles = []
-    cell_titles: list[list[str | None]] = []
-    for i in range(len(inputs)):
-        row: list[NDArray[np.uint8] | None] = [shown[i]]
-        above: list[str | None] = [None]
-        for k in range(len(titles)):
-            row += [drawn.get((i, k, quantity)) for quantity in _QUANTITIES]
-            activity, bias = projection.activity[i, k], projection.bias[i, k]
-            above += [f"v = {activity:.3g}\nb = {bias:.3g}", None]
-        rows.append(row)
-        row_titles.append(short(inputs.names[i]))
-        cell_titles.append(above)
-    columns = ["input"]
-    for title in titles:
-        columns += [f"{short(layer)} {title} {quantity}" for quantity in _QUANTITIES]
-    write_overviews(folder, rows, row_titles, columns, cell_titles, together=len(_QUANTITIES))
+    for i, k in np.ndindex(projection.activity.shape):
+        drawn: dict[str, NDArray[np.uint8] | None] = {}
+        for quantity in _QUANTITIES:
+            signed = inputs.as_pictures(getattr(projection, quantity)[i, k : k + 1])
+            drawn[quantity] = None
+            # A neuron whose switched weights are all 0 has no centre and no contributions.
+            if np.isfinite(signed).all():
+                drawn[quantity] = heatmap.heatmap(signed, channels)[0]
+                what = f"{part_of_a_file_name(layer)}_{titles[k].replace(',', '-')}_{quantity}"
+                path = folder / "heatmaps" / heatmap_name(inputs, i, what)
+                write_heatmap(path, drawn[quantity])
+        rows.append(neuron_pictures(shown[i], drawn, projection.seen(k)))
+        v, b = projection.activity[i, k], projection.bias[i, k]
+        name = f"{short(inputs.names[i])}\n{short(layer)} {titles[k]}"
+        row_titles.append(f"{name}\nv = {v:.3g}, b = {b:.3g}")
+    write_overviews(
+        folder,
+        [[one.rgb for one in row] for row in rows],
+        row_titles,
+        [one.title for one in rows[0]],
+        outlined=[[one.outlined for one in row] for row in rows],
+    )

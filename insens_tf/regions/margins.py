@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from insens_tf import memory
 from insens_tf.chunks import at_a_time, slices
+from insens_tf.data_frames import data_frame
 from insens_tf.graph import Graph
 from insens_tf.hidden_layer import HiddenLayer
 from insens_tf.insens import Passes, warn_of_vanished_squares
@@ -45,6 +46,38 @@ class BoundaryMargins(NamedTuple):
         """Return how far the nearest boundary of each input is: its region's radius, (n,)."""
         everything = [*self.neurons.values(), *self.windows.values()]
         return np.min([np.abs(one).reshape(len(one), -1).min(axis=1) for one in everything], axis=0)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row an input and neuron or window.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are input, layer, kind ("gate" or "max pooling", as of `Crossings`), index
+            (the flat one in the layer, or in the pooling's output) and margin.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        named = [
+            (layer, kind, values.reshape(len(values), -1))
+            for kind, found in (("gate", self.neurons), ("max pooling", self.windows))
+            for layer, values in found.items()
+        ]
+        sizes = [values.size for _, _, values in named]
+        places = [np.indices(values.shape).reshape(2, -1) for _, _, values in named]
+        inputs, index = np.concatenate([np.zeros((2, 0), np.int64), *places], axis=1)
+        return data_frame(
+            {
+                "input": inputs,
+                "layer": np.repeat(np.array([layer for layer, _, _ in named], object), sizes),
+                "kind": np.repeat(np.array([kind for _, kind, _ in named], object), sizes),
+                "index": index,
+                "margin": np.concatenate([np.zeros(0), *(v.reshape(-1) for _, _, v in named)]),
+            }
+        )
 
 
 class Margins:

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from insens_tf import inline_html
 from insens_tf.argument_types import LayerLike, Neurons
 from insens_tf.arguments import one_of
+from insens_tf.chosen_neurons import chosen_neurons
+from insens_tf.data_frames import data_frame
 from insens_tf.progress import progress_of_inputs
-from insens_tf.projections import chosen_neurons
 from insens_tf.read_network import ReadNetwork
 from insens_tf.regions.boundaries import labels_of
 from insens_tf.regions.line_states import LineStates
@@ -53,6 +54,16 @@ class Crossings:
 
     def __repr__(self) -> str:
         return f"Crossings({len(self)} at {len(np.unique(self.t))} places)"
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row a crossing; its columns are the attributes.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        return data_frame(vars(self))
 
 
 class Path:

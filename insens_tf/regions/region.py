@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from insens_tf import inline_html
 from insens_tf.argument_types import LayerLike, Neurons
 from insens_tf.arguments import one_of, whole_number
+from insens_tf.chosen_neurons import chosen_neurons
 from insens_tf.chunks import readable_size
-from insens_tf.projections import chosen_neurons
+from insens_tf.data_frames import columns_of, data_frame
 from insens_tf.read_network import ReadNetwork
 from insens_tf.regions.region_functions import Hyperplanes, RegionFunctions
 from insens_tf.regions.weight_norms import DUAL_ORDERS
@@ -171,6 +172,26 @@ class Region:
             for plane in np.argsort(distances, kind="stable")[:count]
             if np.isfinite(distances[plane])
         ]
+
+    def to_pandas(
+        self, count: int = 10, norm: str = "l2", *, effective: bool = False, ties: bool = True
+    ) -> Any:
+        """Return `nearest` as a pandas.DataFrame, a row a boundary.
+
+        Parameters and errors are those of `nearest`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are `NearBoundary`'s layer, kind, index, other and distance.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        found = self.nearest(count, norm, effective=effective, ties=ties)
+        return data_frame(columns_of(NearBoundary, found, without=("point",)))
 
     def affine(
         self, layer: LayerLike | None = None, neurons: Neurons = None

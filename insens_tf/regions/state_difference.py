@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from insens_tf.data_frames import data_frame
 from insens_tf.regions.boundaries import labels_of, switched
 from insens_tf.regions.region_functions import RegionFunctions
 
@@ -50,6 +52,22 @@ class StateDifference:
             f"StateDifference({int(self.same.sum())} of {len(self.same)} pairs in one region, "
             f"{len(self)} differences in the others)"
         )
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row a difference.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are pair, layer, kind, index, first and second.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        names = ("pair", "layer", "kind", "index", "first", "second")
+        return data_frame({name: getattr(self, name) for name in names})
 
 
 def state_difference(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from insens_tf.data_frames import data_frame
 
 __all__ = ["TopInputs"]
 
@@ -29,6 +31,32 @@ class TopInputs(NamedTuple):
     inputs: NDArray[np.int64]
     activity: NDArray[np.floating]
     place: NDArray[np.int64]
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame with a row an input and channel.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are channel (where there are several), rank (from 0), input, activity and
+            place (a tuple).
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        *channels, rank = np.indices(self.inputs.T.shape).reshape(self.inputs.ndim, -1)
+        place = np.swapaxes(self.place, 0, -2) if channels else self.place
+        return data_frame(
+            {
+                **({"channel": channels[0]} if channels else {}),
+                "rank": rank,
+                "input": self.inputs.T.reshape(-1),
+                "activity": self.activity.T.reshape(-1),
+                "place": [tuple(map(int, one)) for one in place.reshape(len(rank), -1)],
+            }
+        )
 
     @classmethod
     def of(cls, activity: NDArray[np.floating], first: int, k: int) -> TopInputs:

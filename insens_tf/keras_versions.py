@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 
 import tensorflow as tf
 
-__all__ = ["first_that_can", "model_from_json"]
+__all__ = ["first_that_can", "model_from_json", "other_backend"]
 
 Result = TypeVar("Result")
 
@@ -44,6 +45,22 @@ def first_that_can(read: Callable[[Any], Result]) -> Result:
 def model_from_json(text: str) -> Any:
     """Make a model, without its weights, of what a model's `to_json` returned."""
     return first_that_can(lambda keras: keras.models.model_from_json(text))
+
+
+def other_backend() -> str:
+    """Say that Keras 3 is set to another backend than TensorFlow, and the way out; nothing if not.
+
+    What `tf.keras` raises then says nothing of it: that Keras is not installed, where its backend
+    is not, or that a recursion is too deep.
+    """
+    settings = sys.modules.get("keras.src.backend.config")
+    backend = getattr(settings, "backend", lambda: "tensorflow")()
+    if backend == "tensorflow":
+        return ""
+    return (
+        f"it is set to the backend {backend!r} (by KERAS_BACKEND, or ~/.keras/keras.json), and "
+        "insens_tf computes with TensorFlow; begin the process with KERAS_BACKEND=tensorflow"
+    )
 
 
 def _kerases() -> Iterator[Any]:

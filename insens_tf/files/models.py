@@ -10,6 +10,7 @@ only the configuration and the weights are taken.
 from __future__ import annotations
 
 import builtins
+import importlib.metadata
 import json
 import os
 import re
@@ -140,7 +141,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     with reading(path, "model"):
         refuse_code(path, stored_config(path))
 
-    from insens_tf.keras_versions import first_that_can
+    from insens_tf.keras_versions import first_that_can, other_backend
 
     def load(keras: Any) -> Any:
         # Safe mode, where the form has one, is Keras' default, but may have been turned off.
@@ -154,7 +155,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         # file's fault.
         raise UnusableFileError(
             f"model {path}{_written_by_another_keras(path)} cannot be loaded by Keras: "
-            f"{one_line(error, 300)}"
+            f"{other_backend() or one_line(error, 300)}"
         ) from error
     if not hasattr(model, "layers"):
         raise UnusableFileError(
@@ -165,10 +166,8 @@ def load_model(path: str | os.PathLike[str]) -> Any:
 
 def _written_by_another_keras(path: Path) -> str:
     """Say which Keras wrote a file, and the way out, where this is another one."""
-    import keras  # type: ignore[import-untyped]
-
     written = _version_of_keras(path)
-    here = keras.__version__
+    here = importlib.metadata.version("keras")
     if written is None or written.partition(".")[0] == here.partition(".")[0]:
         return ""
     way_out = f"load it with Keras {written.partition('.')[0]}, and build it with Keras here"

@@ -109,7 +109,7 @@ def layer_index(argument: str, value: Any, layers: int) -> int:
 
 def _real(value: Any) -> float:
     """Return a number as Python's own; NaN for what is none."""
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return math.nan
     try:
         return float(value)

@@ -25,6 +25,7 @@ __all__ = [
     "paragraphs",
     "png_in_base64",
     "table",
+    "to_the_left",
 ]
 
 MOST = 6
@@ -40,13 +41,24 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: int
     What is in it is escaped, but for pictures as `figure` returns them.
     """
     aligned = ["left"] * (len(headers) - numbers) + ["right"] * numbers
-    return tabulate(
+    html = tabulate(
         [list(row) for row in rows],
         list(headers),
         tablefmt="html",
         colalign=aligned,
         disable_numparse=True,
     )
+    return to_the_left(html)
+
+
+def to_the_left(html: str) -> str:
+    """Return a table of tabulate's with the alignment to the left said, which it leaves out.
+
+    Notebooks align to the right what says nothing.
+    """
+    for cell in ("td", "th"):
+        html = html.replace(f"<{cell}>", f'<{cell} style="text-align: left;">')
+    return html
 
 
 def paragraphs(*texts: str) -> str:
@@ -66,7 +78,7 @@ def figure(rgb: NDArray[np.uint8] | None, title: str, outlined: Part | None = No
         image = (
             f'<img src="data:image/png;base64,{png_in_base64(rgb)}" alt="{escape(title)}" '
             f'width="{width}" height="{height}" style="image-rendering: pixelated; '
-            'border: 1px solid #ccc">'
+            'border: 1px solid #ccc; vertical-align: top">'
         )
         line = "" if outlined is None else _outline(outlined, factor)
         image = f'<div style="position: relative; display: inline-block">{image}{line}</div><br>'

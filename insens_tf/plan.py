@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from insens_tf.chunks import readable_size
 from insens_tf.data_frames import columns_of, data_frame
-from insens_tf.inline_html import paragraphs
+from insens_tf.inline_html import paragraphs, to_the_left
 
 __all__ = ["MANY_GRADIENTS", "MoreMemory", "Plan", "PlannedLayer"]
 
@@ -135,7 +135,7 @@ class Plan:
         return "\n".join([self._table("simple"), *self._lines()])
 
     def _repr_html_(self) -> str:
-        return self._table("html") + paragraphs(*self._lines())
+        return to_the_left(self._table("html")) + paragraphs(*self._lines())
 
     def to_pandas(self) -> Any:
         """Return a pandas.DataFrame with a row a layer.

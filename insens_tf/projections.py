@@ -126,7 +126,10 @@ class Projection:
     def _repr_html_(self) -> str:
         pairs = [(n, k) for n in range(len(self.x)) for k in range(len(self.neurons))]
         shown = pairs[: inline_html.MOST]
-        blocks = [inline_html.drawn(self._figures(n, k)) for n, k in shown]
+        blocks = [
+            inline_html.paragraphs(self.title(n, k)) + inline_html.drawn(self._figures(n, k))
+            for n, k in shown
+        ]
         more = len(pairs) - len(shown)
         note = f"{LEGEND}.{f' {more} more are not shown.' if more else ''}"
         return inline_html.paragraphs(repr(self)) + "".join(blocks) + inline_html.paragraphs(note)
@@ -225,13 +228,12 @@ class Projection:
         return neuron_pictures(inline_html.input_picture(self.x[n]), maps, self.seen(k))
 
     def _figures(self, n: int, k: int) -> list[str]:
-        whole, *others = self.pictures(n, k)
-        titles = [one.title for one in others]
+        pictures = self.pictures(n, k)
+        titles = [one.title for one in pictures]
         if not np.isfinite(self.centre[n, k]).all():
             titles[titles.index("centre")] = "no centre: w is 0"
         return [
-            inline_html.figure(whole.rgb, self.title(n, k), whole.outlined),
-            *(inline_html.figure(one.rgb, title) for one, title in zip(others, titles)),
+            inline_html.figure(one.rgb, title, one.outlined) for one, title in zip(pictures, titles)
         ]
 
     @cached_property

@@ -15,7 +15,7 @@ from insens_tf.chunks import slices
 from insens_tf.data_frames import columns_of, data_frame
 from insens_tf.execution import Compiled, evaluated
 from insens_tf.graph import Graph
-from insens_tf.inline_html import paragraphs
+from insens_tf.inline_html import paragraphs, to_the_left
 from insens_tf.layers import HiddenLayer, Layers
 from insens_tf.operations import Gate, MaxPooling, RatioGate
 from insens_tf.reading import Reading
@@ -121,7 +121,7 @@ class Report:
         return "\n".join([self._table("simple"), "", *self._lines()])
 
     def _repr_html_(self) -> str:
-        return self._table("html") + paragraphs(*self._lines())
+        return to_the_left(self._table("html")) + paragraphs(*self._lines())
 
     def to_pandas(self) -> Any:
         """Return a pandas.DataFrame with a row a layer; its columns are `ReportedLayer`'s.

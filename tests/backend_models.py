@@ -15,7 +15,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import keras
+import keras  # type: ignore[import-untyped]
 import numpy as np
 
 SIDE = 8

@@ -120,7 +120,8 @@ def test_inputs_that_drive_a_channel_most_are_a_table() -> None:
     assert list(table) == ["channel", "rank", "input", "activity", "place"]
     assert len(table) == 4 * 5
     for row in table.itertuples(index=False):
-        assert activity[(row.input, *row.place, row.channel)] == row.activity
+        place = (row.input, *row.place, row.channel)
+        assert activity[place] == row.activity
     assert (table.groupby("channel")["activity"].diff().dropna() <= 0).all()
     assert list(of_one) == ["rank", "input", "activity", "place"]
     np.testing.assert_array_equal(

@@ -63,6 +63,9 @@ def test_a_network_shows_its_layers(digit_network: insens_tf.SwitchedNetwork) ->
     text, _ = shown(digit_network)
 
     assert "0 conv_1 28 × 28 × 3 2,352" in text
+    # Notebooks align to the right what says nothing.
+    for thing in (digit_network, digit_network.plan()):
+        assert not re.search("<t[dh]>", thing._repr_html_())
     assert "output logits" in text
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.patches import Patch
 
 import insens_tf
 from insens_tf.files import read_npz
@@ -69,8 +70,8 @@ def test_what_a_convolutional_neuron_sees_is_outlined_and_zoomed(
         assert_drawn(contribution, heatmap(p.contribution[0, k])[seen])
         assert_drawn(centre, picture(p.centre[0, k])[seen])
     assert "what it sees" in texts(figure)
-    lines = [one for one in figure.artists if to_hex(one.get_facecolor()) == OUTLINE_COLOUR]
-    assert len(lines) == 2 * 4
+    colours = [to_hex(one.get_facecolor()) for one in figure.artists if isinstance(one, Patch)]
+    assert colours.count(OUTLINE_COLOUR) == 2 * 4
     of_both = digit_network.project(two_digits[:1], "conv_1", difference=((14, 10, 1), (3, 20, 1)))
     assert of_both.seen(0) == np.s_[1:17, 8:23]
     assert digit_network.project(two_digits[:1], "dense", [1]).seen(0) is None

@@ -220,10 +220,10 @@ def _draw(folder: Path, projection: Any, inputs: files.ModelInputs, channels: st
             drawn[quantity] = None
             # A neuron whose switched weights are all 0 has no centre and no contributions.
             if np.isfinite(signed).all():
-                drawn[quantity] = heatmap.heatmap(signed, channels)[0]
+                drawn[quantity] = rgb = heatmap.heatmap(signed, channels)[0]
                 what = f"{part_of_a_file_name(layer)}_{titles[k].replace(',', '-')}_{quantity}"
                 path = folder / "heatmaps" / heatmap_name(inputs, i, what)
-                write_heatmap(path, drawn[quantity])
+                write_heatmap(path, rgb)
         rows.append(neuron_pictures(shown[i], drawn, projection.seen(k)))
         v, b = projection.activity[i, k], projection.bias[i, k]
         name = f"{short(inputs.names[i])}\n{short(layer)} {titles[k]}"

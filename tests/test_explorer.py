@@ -283,8 +283,8 @@ def test_a_dropped_picture_is_an_image(client: TestClient, exploration: Explorat
         ({"view": view(edits=edits_of({784: 1}))}, "expected pixels below 784"),
         ({"view": {**view(), "neuron": 4}}, "expected text"),
         ({"view": None}, "expected an object"),
-        ({"step": 5}, "from -4 to 4"),
-        ({"step": None}, "from -4 to 4"),
+        ({"step": 5}, "a finite number, at least -4 and at most 4"),
+        ({"step": None}, "a finite number, at least -4 and at most 4"),
     ],
 )
 def test_what_is_wrong_with_a_view_is_said(

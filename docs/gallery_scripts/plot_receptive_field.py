@@ -23,4 +23,4 @@ activity = network.activity(x, "conv_2")[0]
 row, column, channel = np.unravel_index(activity.argmax(), activity.shape)
 places = [(row, column, channel), (row, 3, channel), (row, 10, channel)]
 
-plt.figure(network.project(x, "conv_2", places).plot(zoom=True))
+plt.figure(network.project(x, "conv_2", places).plot())

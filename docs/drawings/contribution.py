@@ -26,5 +26,5 @@ for digit, strongest in zip(x, logits.argmax(axis=1), strict=True):
             f"sum: {contribution.sum():.2f}",
         ]
     )
-columns = ["input x", "weights w", "x w", "contribution (x − c) w"]
-plt.figure(grid(rows, None, columns, cell_titles=titles, title=LEGEND))
+columns = ["input x", "weights w", "x w", "contribution\n(x − c) w"]
+plt.figure(grid(rows, None, columns, cell_titles=titles, title=LEGEND, cell_pixels=168))

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from experiments import figure_1, two_inputs
 
 network = two_inputs.trained()
-points, _ = two_inputs.held_out()
+points, labels = two_inputs.held_out()
 x = figure_1.most_mixed(network, points)
 
 
@@ -15,8 +15,9 @@ def states(inputs):
     return np.concatenate([activity > 0 for activity in layers], axis=1)
 
 
-differences = (states(points) != states(x[np.newaxis])).sum(axis=1)
-other = points[differences.argmax()]
+# Of the other moon, the point that shares the fewest states.
+others = points[labels != labels[(points == x).all(axis=1).argmax()]]
+other = others[(states(others) != states(x[np.newaxis])).sum(axis=1).argmax()]
 
 figure = plt.figure(figsize=(7.2, 3.2), layout="constrained")
 for panel, one in zip(figure.subplots(1, 2), (x, other), strict=True):

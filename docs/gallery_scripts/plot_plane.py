@@ -18,7 +18,7 @@ network = insens_tf.SwitchedNetwork(model)
 
 # A little away from the digit itself, whose black pixels tie in max poolings.
 start = x[0] + 0.05 * (x.mean(axis=0) - x[0])
-near = start + 1e-5 * (x[1:] - x[0])
+near = start + 4e-4 * (x[1:] - x[0])
 plane = network.slice(start, *near)
 print(plane)
 plt.figure(plane.plot())

@@ -162,7 +162,7 @@ def main() -> None:
         record = json.loads(arguments.out.read_text("utf-8"))
         if record["versions"] != environment()["versions"]:
             parser.error(f"{arguments.out} is of other versions; remove it to begin anew")
-    builds = {
+    builds: dict[str, dict[str, Build]] = {
         "applications": {
             name: partial(application, name, side) for name, side in APPLICATIONS.items()
         },

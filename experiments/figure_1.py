@@ -217,9 +217,11 @@ def _draw_nodes(
     left_out: NDArray[np.bool_],
 ) -> None:
     for place, value, is_active, is_left_out in zip(places, values, active, left_out, strict=True):
+        across, down = place
         panel.scatter(
-            *place,
-            _NODE,
+            across,
+            down,
+            s=_NODE,
             facecolor=ACTIVE if is_active else "white",
             edgecolor="0.6" if is_left_out else "black",
             linestyle=":" if is_left_out else "-",
@@ -228,7 +230,9 @@ def _draw_nodes(
         )
         colour = "0.6" if is_left_out else "black"
         text = number(float(value))
-        panel.text(*place, text, ha="center", va="center", fontsize=6.5, color=colour, zorder=3)
+        panel.text(
+            across, down, text, ha="center", va="center", fontsize=6.5, color=colour, zorder=3
+        )
 
 
 def _draw_neuron(panel: Axes, numbers: Numbers) -> None:

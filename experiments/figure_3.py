@@ -128,7 +128,7 @@ def draw_on(figure: Figure, numbers: Mapping[str, NDArray[Any]]) -> None:
     for n, (panel, title) in enumerate(zip(panels, titles, strict=True)):
         draw_regions(panel, regions, [int(numbers["region"][n])])
         panel.add_collection(
-            LineCollection(numbers["zero"], colors="0.45", linewidths=2.2, gid="zero")
+            LineCollection(list(numbers["zero"]), colors="0.45", linewidths=2.2, gid="zero")
         )
         _draw_centre(panel, {name: numbers[name][n] for name in ("x", "centre", "w", "b")})
         here, there = (number(float(numbers[name][n])) for name in ("v", "v_at_centre"))

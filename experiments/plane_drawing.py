@@ -35,8 +35,6 @@ ACTIVE = "0.78"
 SHADE = "#fde9a9"
 """Of the region that a drawing is about."""
 
-_TEXT = {"fontsize": 8}
-
 Floats = NDArray[np.float64]
 
 
@@ -58,16 +56,16 @@ def draw_regions(
     )
     (left, bottom), (right, top) = WINDOW
     panel.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
-    panel.set_xlabel("x₁", labelpad=1, **_TEXT)
-    panel.set_ylabel("x₂", labelpad=1, **_TEXT)
+    panel.set_xlabel("x₁", labelpad=1, fontsize=8)
+    panel.set_ylabel("x₂", labelpad=1, fontsize=8)
     panel.tick_params(labelsize=7)
 
 
 def draw_moons(panel: Axes, x: Floats, labels: NDArray[np.integer]) -> None:
     """Draw points of the two moons: of one as crosses, of the other as circles."""
     for label, marker in enumerate("x."):
-        mine = x[labels == label]
-        panel.scatter(*mine.T, 9, marker=marker, color="0.6", linewidths=0.6, zorder=1)
+        across, down = x[labels == label].T
+        panel.scatter(across, down, s=9, marker=marker, color="0.6", linewidths=0.6, zorder=1)
 
 
 def draw_line(panel: Axes, w: Floats, b: float, **style: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from PIL import Image
 
 import insens_tf
@@ -58,7 +58,7 @@ def state(weights: list[np.ndarray], x: np.ndarray) -> np.ndarray:
     return np.concatenate(activities(weights, x)[:-1], axis=1) > 0
 
 
-def named(figure: Figure, name: str) -> list[Any]:
+def named(figure: Figure | SubFigure, name: str) -> list[Any]:
     """The artists of a figure that were given a name."""
     return figure.findobj(lambda artist: artist.get_gid() == name)
 

@@ -23,7 +23,7 @@ from tests.architectures import randomise
 from tests.conftest import needs_innvestigate
 
 # Those that share a network that is traced once.
-pytestmark = pytest.mark.xdist_group("benchmarks")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("benchmarks")]
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
@@ -136,7 +136,6 @@ def test_rows_of_estimates_are_joined_and_shown() -> None:
     assert re.fullmatch(words, table.splitlines()[-1].strip())
 
 
-@pytest.mark.slow
 def test_the_error_of_an_estimate_is_that_of_its_map(
     model: keras.Model, network: insens_tf.SwitchedNetwork
 ) -> None:
@@ -294,7 +293,6 @@ def run(monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], *arguments: s
 
 
 @needs_innvestigate
-@pytest.mark.slow
 def test_insens_prints_and_writes_everything(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -376,7 +374,6 @@ def interrupted() -> Any:
     raise KeyboardInterrupt
 
 
-@pytest.mark.slow
 def test_growth_keeps_what_it_has_when_it_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -410,7 +407,6 @@ def test_growth_runs_the_table_that_is_asked_for(
     assert "size" not in printed
 
 
-@pytest.mark.slow
 def test_regions_are_held_against_the_unit_and_margins_against_insens(model: keras.Model) -> None:
     tables = regions.benchmark(model, images(SHAPE, 2), rounds=1)
 

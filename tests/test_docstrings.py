@@ -27,7 +27,7 @@ WITH_EXAMPLES = [
     if ">>>" in file.read_text(encoding="utf-8")
 ]
 # What they are given is made once.
-pytestmark = [with_keras_3, pytest.mark.xdist_group("docstrings")]
+pytestmark = [with_keras_3, pytest.mark.slow, pytest.mark.xdist_group("docstrings")]
 
 
 @pytest.fixture(scope="module")

@@ -220,6 +220,7 @@ def test_points_without_such_centres_are_refused(
 # The commands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("figure", "numbers"),
     [

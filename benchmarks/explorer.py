@@ -36,6 +36,8 @@ Seconds = dict[str, list[float]]
 """What was measured, by what it is from and to."""
 
 LARGE = (224, 224, 3)
+PATIENCE = 120
+"""In seconds, how long a click is waited for."""
 PAUSE = 300
 """Between two clicks, in milliseconds."""
 
@@ -87,7 +89,10 @@ def clicked(page: Any, layers: list[str], clicks: int, seed: int = 0) -> Seconds
 
     def note(name: str, click: Callable[..., None], *where: float) -> None:
         click(*where)
+        given_up = time.monotonic() + PATIENCE
         while not (took := page.evaluate("() => window.tookMilliseconds.splice(0)")):
+            if time.monotonic() > given_up:
+                raise TimeoutError(f"{name}: nothing was drawn within {PATIENCE} s")
             page.wait_for_timeout(20)
         found.setdefault(name, []).append(took[0] / 1000)
         # People look at what they have clicked for.
@@ -95,7 +100,9 @@ def clicked(page: Any, layers: list[str], clicks: int, seed: int = 0) -> Seconds
 
     for layer in layers:
         option = page.locator(f'#chain [data-layer="{layer}"]')
-        note("click on a layer to its neuron", option.click)
+        # The one that is shown already stays as it is.
+        if option.get_attribute("aria-selected") != "true":
+            note("click on a layer to its neuron", option.click)
         # What the click on the layer is followed by is waited for.
         page.wait_for_timeout(1000)
         page.locator('body[data-pending="0"]').wait_for(timeout=600_000)

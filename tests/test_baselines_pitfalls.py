@@ -321,7 +321,11 @@ def test_debugging_output_of_innvestigate(capsys: pytest.CaptureFixture[str]) ->
             ValueError,
             re.escape("broadcasts to (1, 7)"),
         ),
-        ({"name": "smoothgrad", "noise_scale": -1}, ValueError, "noise_scale=-1: expected a finite number, at least 0"),
+        (
+            {"name": "smoothgrad", "noise_scale": -1},
+            ValueError,
+            "noise_scale=-1: expected a finite number, at least 0",
+        ),
         ({"name": "lrp"}, ValueError, "Need LRP rule"),
         ({"name": "deep_taylor.bounded"}, ValueError, "low or high"),
     ],

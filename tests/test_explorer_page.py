@@ -440,12 +440,18 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_benchmark_clicks_and_waits(explorer: insens_tf.Explorer, session: Session) -> None:
     found = benchmark.opened(session.page, explorer.url)
-    found |= benchmark.clicked(session.page, ["conv_2"], clicks=2)
+    found |= benchmark.clicked(session.page, ["conv_2", "conv_1"], clicks=2)
     found |= benchmark.computed(explorer.exploration, ["conv_2"], count=2)
 
     rows = benchmark.table("a network", found)
 
-    assert [row["times"] for row in rows] == [1, 1, 1, 1, 1, 2, 1, 2]
+    assert {row["from, to"]: row["times"] for row in rows[4:]} == {
+        "click on a map to the neuron": 4,
+        "click on a channel to the neuron": 2,
+        "click on a layer to its neuron": 1,
+        "of that, computing it": 2,
+    }
+    assert [row["times"] for row in rows[:4]] == [1, 1, 1, 1]
     assert all(seconds > 0 for times in found.values() for seconds in times)
 
 

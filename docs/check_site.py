@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
-from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -72,20 +71,11 @@ class Page(HTMLParser):
         ]
 
 
-class Site:
-    """The pages that were built, each read once."""
-
-    @cached_property
-    def pages(self) -> dict[Path, Page]:
-        """What is on each page, by its file."""
-        return {file: Page(file) for file in PAGES}
-
-
 @pytest.fixture(scope="module")
-def site() -> Site:
-    """Give the site; `make docs` has built it."""
+def pages() -> dict[Path, Page]:
+    """Give what is on each page, by its file; `make docs` has built them."""
     assert PAGES, f"{SITE} holds no page; make docs builds the site and then runs these checks"
-    return Site()
+    return {file: Page(file) for file in PAGES}
 
 
 def elsewhere(address: str) -> bool:
@@ -94,10 +84,10 @@ def elsewhere(address: str) -> bool:
     return bool(split.netloc) or split.scheme not in ("", "data")
 
 
-def test_no_page_loads_anything_from_elsewhere(site: Site) -> None:
+def test_no_page_loads_anything_from_elsewhere(pages: dict[Path, Page]) -> None:
     loaded = [
         f"{file.relative_to(SITE)}: {address}"
-        for file, page in site.pages.items()
+        for file, page in pages.items()
         for address in page.loads
         if elsewhere(address)
     ]
@@ -113,9 +103,9 @@ def test_no_page_loads_anything_from_elsewhere(site: Site) -> None:
     assert loaded + styles == []
 
 
-def test_every_link_inside_leads_somewhere(site: Site) -> None:
+def test_every_link_inside_leads_somewhere(pages: dict[Path, Page]) -> None:
     dead = []
-    for file, page in site.pages.items():
+    for file, page in pages.items():
         for address in page.links + page.loads:
             if elsewhere(address):
                 continue
@@ -124,8 +114,8 @@ def test_every_link_inside_leads_somewhere(site: Site) -> None:
             there = target.is_file()
             # Of names that two modules have, sources lead back to the right page, at its top.
             is_exact = split.fragment and "_modules" not in file.parts
-            if there and is_exact and target in site.pages:
-                there = unquote(split.fragment) in site.pages[target].ids
+            if there and is_exact and target in pages:
+                there = unquote(split.fragment) in pages[target].ids
             if not there:
                 dead.append(f"{file.relative_to(SITE)}: {address}")
 
@@ -133,8 +123,8 @@ def test_every_link_inside_leads_somewhere(site: Site) -> None:
 
 
 @pytest.mark.parametrize("module", PUBLIC_MODULES)
-def test_every_public_name_has_a_page(module: str, site: Site) -> None:
-    documented = set().union(*(page.ids for page in site.pages.values()))
+def test_every_public_name_has_a_page(module: str, pages: dict[Path, Page]) -> None:
+    documented = set().union(*(page.ids for page in pages.values()))
     names = set(importlib.import_module(module).__all__) - {"__version__"}
     if module != "insens_tf":
         # Their pages are there.

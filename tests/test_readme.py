@@ -32,8 +32,17 @@ PAGES = [
     *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 ]
 
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = BLOCK.findall(README)
 COMMANDS = re.findall(r"^    (insens-tf [^#\n]*)", README, re.MULTILINE)
+
+
+def run_code_of(page: str, names: dict[str, Any]) -> int:
+    """Run the Python blocks of a page in docs/, in turn, and return how many there are."""
+    blocks = BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    for block in blocks:
+        exec(compile(block, f"docs/{page}", "exec"), names)
+    return len(blocks)
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +92,10 @@ def test_the_code_of_the_page_of_data_sets_runs(
 ) -> None:
     (tmp_path / "insens_tf_demo").symlink_to(demonstrated / "insens_tf_demo")
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "data_sets.md").read_text(encoding="utf-8")
     monkeypatch.setattr(survey_run, "Engine", lambda *_, **__: Engine())
     names: dict[str, Any] = {"__name__": "__main__"}
-    for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
-        exec(compile(block, "docs/data_sets.md", "exec"), names)
+
+    run_code_of("data_sets.md", names)
 
     assert len(names["found"]) == len(names["x_test"])
     assert len(names["history"].history["dense/dead"]) == 1
@@ -101,12 +109,9 @@ def test_the_code_of_the_page_of_regions_runs(
 ) -> None:
     (tmp_path / "insens_tf_demo").symlink_to(demonstrated / "insens_tf_demo")
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "regions.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
 
-    exec(compile(block, "docs/regions.md", "exec"), names)
-
+    assert run_code_of("regions.md", names) == 1
     assert names["w"].shape == (10, 28, 28, 1)
     assert names["b"].shape == (10,)
     assert len(names["plane"].polygons) > 1
@@ -161,10 +166,8 @@ def test_the_calls_of_the_page_of_methods_and_of_large_networks_run(
 ) -> None:
     (tmp_path / "insens_tf_demo").symlink_to(demonstrated / "insens_tf_demo")
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "large_networks.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {"create_analyzer": insens_tf.create_analyzer}
-    for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
-        exec(compile(block, "docs/large_networks.md", "exec"), names)
+    run_code_of("large_networks.md", names)
     names["frequency"] = names["network"].activation_frequency(names["x"])
     page = (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8")
     calls = re.findall(r"`((?:network|create)[^`]*)`(?:,| \|)", page)
@@ -227,7 +230,7 @@ def test_it_is_short() -> None:
 @pytest.mark.slow
 def test_processes_are_spawned_as_the_page_of_troubles_has_it(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "troubles.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (block,) = BLOCK.findall(page)
     program = tmp_path / "program.py"
     program.write_text(
         "import numpy as np\n"

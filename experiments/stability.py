@@ -41,7 +41,7 @@ from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["LENGTHS", "MEASURES", "RANDOM", "directions", "main", "measured"]
 
-LENGTHS = (0.5, 1.0, 2.0, 4.0)
+LENGTHS = (0.01, 0.1, 0.5, 1.0, 2.0, 4.0)
 """Of the steps, in L2, for images in 0 to 1."""
 
 RANDOM = "random"
@@ -50,14 +50,20 @@ RANDOM = "random"
 LENGTH_OF_MARGINS = 2.0
 """Of the steps after which margins are computed, which cost much more than activities."""
 
+IMAGES_OF_MARGINS = 20
+"""The first so many images alone have margins, for the same reason."""
+
 MEASURES = {
     "switched on": "share of the inactive neurons that become active",
     "switched off": "share of the active neurons that become inactive",
     "inactive v": "change of the mean v of the inactive neurons, in units of its magnitude",
 }
-"""What is measured of each layer. There is also the accuracy of the whole network, and "nearest":
-how far a layer's nearest neuron is from switching after a step, over how far it was; the median
-over the images, as some images lie next to a boundary."""
+"""What is measured of each layer.
+
+In the summary there are also "any", the share of the images of which any neuron of the layer
+switches; of the whole network "accuracy", and "another class", the share of the images whose class
+is not that of before the step; and "nearest": how far a layer's nearest neuron is from switching
+after a step, over how far it was; the median over the images, as some lie next to a boundary."""
 
 _HEAD = (
     *("dataset", "direction", "length", "layer", "measure"),
@@ -67,6 +73,7 @@ _HEAD = (
 AXES = {
     "of_layers": "network direction length image layer measure",
     "correct": "network direction length image",
+    "another_class": "network direction length image",
     "nearest": "network direction image layer",
 }
 """What the axes of the arrays in the results are."""
@@ -176,16 +183,22 @@ def measured(
         Each of the `MEASURES`; NaN where there is no such neuron.
     correct : numpy.ndarray of bool, shape (directions, lengths, n)
         Whether the class is the label.
-    nearest : numpy.ndarray of float32, shape (directions, n, layers)
+    another_class : numpy.ndarray of bool, shape (directions, lengths, n)
+        Whether the class is not that of before the step.
+    nearest : numpy.ndarray of float32, shape (directions, at most IMAGES_OF_MARGINS, layers)
         After steps of `LENGTH_OF_MARGINS`.
     """
     names = [layer.name for layer in network.layers]
-    before, near = network.activity(x, names), _nearest(network, x, names)
+    first = slice(IMAGES_OF_MARGINS)
+    before = network.activity(x, [*names, network.output.name])
+    class_before = before[network.output.name].argmax(axis=1)
+    near = _nearest(network, x[first], names)
     shape = len(steps), len(LENGTHS), len(x)
     found = {
         "of_layers": np.empty((*shape, len(names), len(MEASURES)), np.float32),
         "correct": np.empty(shape, np.bool_),
-        "nearest": np.empty((len(steps), len(x), len(names)), np.float32),
+        "another_class": np.empty(shape, np.bool_),
+        "nearest": np.empty((len(steps), *near.shape), np.float32),
     }
     for number, direction in enumerate(steps.values()):
         for which, length in enumerate(LENGTHS):
@@ -195,7 +208,8 @@ def measured(
                 found["of_layers"][number, which, :, layer] = _changes(before[name], after[name])
             classes = after[network.output.name].argmax(axis=1)
             found["correct"][number, which] = classes == labels
-        moved = (x + LENGTH_OF_MARGINS * direction).astype(np.float32)
+            found["another_class"][number, which] = classes != class_before
+        moved = (x + LENGTH_OF_MARGINS * direction)[first].astype(np.float32)
         with np.errstate(invalid="ignore", divide="ignore"):
             found["nearest"][number] = _nearest(network, moved, names) / near
     return found
@@ -224,7 +238,8 @@ def _nearest(
 def _measure(task: _Task) -> dict[str, NDArray[Any]]:
     data = load_data(task.store.data, task.network.dataset)
     network = insens_tf.SwitchedNetwork(task.store.load(task.network, task.data_sha256))
-    frequency = network.activation_frequency(scaled(data["x_train"]), progress=False)
+    x_train = scaled(data["x_train"][: task.network.settings.train_images])
+    frequency = network.activation_frequency(x_train, progress=False)
     chosen = list(task.images)
     x, labels = scaled(data["x_test"][chosen]), data["y_test"][chosen]
     steps = directions(network, x, frequency, task.seed)
@@ -254,6 +269,7 @@ def compute(run: Run, count: int, images: int) -> None:
             of_layers=found["of_layers"].astype(np.float16),
             nearest=found["nearest"].astype(np.float16),
             correct=found["correct"],
+            another_class=found["another_class"],
             **{f"axes of {name}": np.array(axes.split()) for name, axes in AXES.items()},
             directions=np.array(names),
             lengths=np.array(LENGTHS),
@@ -275,7 +291,10 @@ def _summary(names: list[str], found: Mapping[str, NDArray[Any]]) -> Iterator[tu
         for number, layer in enumerate(HIDDEN_LAYERS):
             for place, measure in enumerate(MEASURES):
                 columns[length, layer, measure] = of_layers[:, :, which, number, place]
+            switched = (found["of_layers"][:, :, which, :, number, :2] > 0).any(axis=3)
+            columns[length, layer, "any"] = switched.mean(axis=2)
         columns[length, "", "accuracy"] = found["correct"][:, :, which].mean(axis=2)
+        columns[length, "", "another class"] = found["another_class"][:, :, which].mean(axis=2)
     for number, layer in enumerate(HIDDEN_LAYERS):
         columns[LENGTH_OF_MARGINS, layer, "nearest"] = nearest[:, :, number]
     for number, direction in enumerate(names):

@@ -74,6 +74,8 @@ def test_what_steps_change_is_counted_of_the_model_itself(case: CaseOf) -> None:
             np.testing.assert_allclose(actual, np.transpose(expected), rtol=1e-4, atol=1e-6)
         classes = after[-1].activity.argmax(axis=1)
         np.testing.assert_array_equal(found["correct"][0, which], classes == labels)
+        others = classes != before[-1].activity.argmax(axis=1)
+        np.testing.assert_array_equal(found["another_class"][0, which], others)
     np.testing.assert_allclose(found["of_layers"][1], 0, atol=1e-6)
     np.testing.assert_allclose(found["nearest"][1], 1, rtol=1e-5)
 

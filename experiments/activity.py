@@ -27,7 +27,7 @@ from experiments.paper_claim import Claim, over_networks, over_settings, result_
 from experiments.plots import grouped_bars, save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
-from experiments.two_conv_settings import UNTRAINED_SEED, build
+from experiments.two_conv_settings import POOLED, UNTRAINED_SEED, build
 from insens_tf.batches import in_batches
 from insens_tf.new_figure import new_figure
 from insens_tf.two_conv import HIDDEN_LAYERS
@@ -41,8 +41,6 @@ _COLOURS = {"trained": "tab:blue", "untrained": "0.7"}
 _OF_THE_PAPER = ("mnist", SHIPPED_SAMPLE)
 
 _HEAD = ("dataset", "network", "seed", "counted", "share")
-# Each layer that is pooled, and its pooling.
-POOLED = {"conv_1": "pool_1", "conv_2": "pool_2"}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ labels are trained alike, both until they fit their labels.
 from __future__ import annotations
 
 import gc
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,12 +30,18 @@ from numpy.typing import NDArray
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.intervals import sample_deviation
+from experiments.map_correlations import (
+    TRAINED_TO_FIT,
+    compared_maps,
+    correlations_of_maps,
+    explained_maps,
+    images_of_seed,
+    zero_maps_counted,
+)
 from experiments.method_maps import (
     INSENS_METHODS,
     METHOD_TITLES,
     PENULTIMATE,
-    baseline_maps,
-    insens_maps,
     method_maps,
     method_name,
     predicted,
@@ -47,7 +52,7 @@ from experiments.plots import save
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import UNTRAINED_SEED, build
-from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS, rank_correlation
+from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS
 from insens_tf.method_table import COMPARED_METHODS
 from insens_tf.new_figure import new_figure
 
@@ -58,18 +63,6 @@ AGAINST = ("untrained", "shuffled labels")
 
 # Added to a network's number: the two kinds do not begin with the same weights.
 _SHUFFLED_SEED = 1_000
-
-# Augmentation and dropout keep a network from fitting labels that have nothing to do with the
-# images; both kinds are trained without.
-_TRAINED_TO_FIT = {
-    "dropout": 0.0,
-    "flip": False,
-    "shift": 0,
-    "batch_size": 64,
-    "learning_rate": 3e-4,
-    "epochs": 60,
-    "stop_at": 0.95,
-}
 
 _HEAD = (
     "against",
@@ -165,7 +158,7 @@ def compute(run: Run, count: int, images: int, explained: tuple[str, ...]) -> No
             run.sha256[dataset],
             Network(dataset, seed, settings),
             Network(dataset, _SHUFFLED_SEED + seed, settings, labels_shuffled=True),
-            _chosen(len(run.labels(dataset)), images, seed),
+            images_of_seed(len(run.labels(dataset)), images, seed),
             explained,
         )
         for seed in range(run.seed, run.seed + count)
@@ -175,7 +168,7 @@ def compute(run: Run, count: int, images: int, explained: tuple[str, ...]) -> No
     _say_what_does_not_fit(run.record["networks"])
 
     run.measure(_correlations, triples, "triples of networks")
-    maps = _maps(explained)
+    maps = compared_maps(explained)
     correlations = np.stack(list(run.unfinished.parts("correlations")))
     np.savez_compressed(
         run.folder / "correlations.npz",
@@ -186,20 +179,6 @@ def compute(run: Run, count: int, images: int, explained: tuple[str, ...]) -> No
         images=np.array([one.images for one in triples]),
     )
     write_csv(run.folder / "summary.csv", _HEAD, _summary(correlations, maps))
-
-
-def _chosen(available: int, wanted: int, seed: int) -> tuple[int, ...]:
-    """Draw test images, others for each trained network."""
-    generator = np.random.default_rng(seed)
-    return tuple(int(one) for one in generator.choice(available, wanted, replace=False))
-
-
-def _maps(explained: Sequence[str]) -> list[tuple[str, str]]:
-    """Return each method with the neuron that it explains; Insens explains a layer."""
-    return [
-        *((name, one) for one in explained for name in COMPARED_METHODS),
-        *((name, "layer") for name in INSENS_METHODS.values()),
-    ]
 
 
 def _correlations(triple: _Triple) -> dict[str, NDArray[np.float32]]:
@@ -213,30 +192,18 @@ def _correlations(triple: _Triple) -> dict[str, NDArray[np.float32]]:
     )
     untrained = build(triple.trained.settings, triple.untrained_seed)
     original = predicted(trained, x)
-    found = []
-    with warnings.catch_warnings():
-        # Its maps are 0 where an output is not positive; the table says for how many.
-        warnings.filterwarnings("ignore", "'deep_taylor'", UserWarning)
+    with zero_maps_counted():
         ours = method_maps(trained, x, x_train, classes=original)
-        for model in (untrained, shuffled):
-            classes = {"original": original, "own": predicted(model, x)}
-            theirs = {
-                (name, one): maps
-                for one in triple.explained
-                for name, maps in baseline_maps(model, x, classes[one]).items()
-            }
-            for name, maps in insens_maps(model, x, x_train).items():
-                theirs[name, "layer"] = maps
-            found.append(
-                [
-                    [rank_correlation(ours[name], theirs[name, one], kind) for kind in CORRELATIONS]
-                    for name, one in _maps(triple.explained)
-                ]
+        found = [
+            correlations_of_maps(
+                ours, explained_maps(model, x, x_train, original, triple.explained)
             )
+            for model in (untrained, shuffled)
+        ]
     # The process works on more networks, and Keras keeps what it has built of each.
     tf.keras.backend.clear_session()
     gc.collect()
-    return {"correlations": np.array(found, np.float32)}
+    return {"correlations": np.stack(found)}
 
 
 def _summary(
@@ -356,7 +323,7 @@ main = Experiment(
     compute,
     draw,
     datasets=("cifar10",),
-    settings=_TRAINED_TO_FIT,
+    settings=TRAINED_TO_FIT,
     options=(
         click.Option(["--count"], default=20, show_default=True, help="Of networks of each kind."),
         click.Option(

@@ -8,11 +8,14 @@ import tensorflow as tf
 
 from insens_tf.two_conv import two_conv
 
-__all__ = ["SETTINGS", "UNTRAINED_SEED", "Settings", "build"]
+__all__ = ["POOLED", "SETTINGS", "UNTRAINED_SEED", "Settings", "build"]
 
 # Added to a network's number, so that no untrained network has the weights from which a trained one
 # began.
 UNTRAINED_SEED = 2_000
+
+POOLED = {"conv_1": "pool_1", "conv_2": "pool_2"}
+"""Each layer that is pooled, and its pooling."""
 
 
 @dataclass(frozen=True)

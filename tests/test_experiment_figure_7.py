@@ -17,6 +17,7 @@ from scipy import stats
 import insens_tf
 from data_scripts.preparation import write_npz
 from experiments import figure_7
+from experiments.map_correlations import compared_maps, images_of_seed
 from experiments.network_store import Store
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
@@ -95,7 +96,7 @@ def test_correlations_of_a_triple(
     x = (arrays["x_test"][[4, 1, 17]] / 255).astype(np.float32)
     x_train = (arrays["x_train"][:20] / 255).astype(np.float32)
     original = models[trained].predict(x, verbose=0).argmax(axis=1)
-    methods = figure_7._maps(("original", "own"))
+    methods = compared_maps(("original", "own"))
     others = [build(TINY, 2000 + seed), models[shuffled]]
     for against, other in enumerate(others):
         for explained in ("original", "own"):
@@ -155,7 +156,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_images_differ_between_networks_and_are_the_same_each_time() -> None:
-    chosen = [figure_7._chosen(1000, 100, seed) for seed in (0, 0, 1)]
+    chosen = [images_of_seed(1000, 100, seed) for seed in (0, 0, 1)]
     assert chosen[0] == chosen[1] != chosen[2]
     assert len(set(chosen[0])) == 100
     assert set(chosen[0]) <= set(range(1000))
@@ -164,7 +165,7 @@ def test_images_differ_between_networks_and_are_the_same_each_time() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_table_of_correlations(seed: int) -> None:
     random = np.random.default_rng(seed)
-    maps = figure_7._maps(("original",))
+    maps = compared_maps(("original",))
     correlations = random.uniform(-1, 1, (4, 2, len(maps), len(CORRELATIONS), 6))
     correlations[random.random(correlations.shape) < 0.2] = np.nan
     correlations[1, 0, 2, 0] = np.nan  # nothing is defined in one network,
@@ -197,7 +198,7 @@ def test_table_of_correlations(seed: int) -> None:
 @pytest.mark.slow
 def test_one_figure_an_explained_class_and_kind_of_value(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    maps = figure_7._maps(("original", "own"))
+    maps = compared_maps(("original", "own"))
     correlations = random.uniform(-1, 1, (2, 2, len(maps), len(CORRELATIONS), 3))
     rows = figure_7._summary(correlations.astype(np.float32), maps)
     write_csv(tmp_path / "summary.csv", figure_7._HEAD, rows)

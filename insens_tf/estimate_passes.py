@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,9 +21,25 @@ __all__ = ["EstimatePasses", "State", "grouped"]
 # Work of a direction is compared for so many at a time.
 TOGETHER = 8
 
+# Calling a function that takes numbers back takes as long as a few operations on small images.
+OPERATIONS_BETWEEN_STATIONS = 12
+
 Array = NDArray[np.floating]
 State = dict[int, Any]
 """Values by their position in the graph, `held` or as tensors."""
+
+
+class _StepBack(NamedTuple):
+    """What takes numbers of a layer back, as far as to the station before it.
+
+    From there on it is the station's own step which is taken, so that each operation of the graph
+    is traced for a few layers, not for all that come after it; a traced one takes half a MiB.
+    """
+
+    compiled: Compiled
+    setting_state: list[int]
+    to_layer: int | None
+    """Its index; None: the input."""
 
 
 class EstimatePasses:
@@ -51,9 +67,10 @@ class EstimatePasses:
         self._memory_budget = memory_budget
         self.shapes = [layer.shape for layer in layers]
         self._depths = _depths(graph, layers)
+        self._stations = _stations(graph, [layer.position for layer in layers])
         self._forward: dict[int, tuple[int, Compiled]] = {}
         self._back: dict[int, tuple[int, Compiled]] = {}
-        self._to_maps: dict[int, tuple[int, Compiled]] = {}
+        self._steps_back: dict[int, _StepBack] = {}
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         positions = [layer.position for layer in layers]
         self._evaluated = sorted({*positions, *graph.setting_state(positions)})
@@ -137,15 +154,20 @@ class EstimatePasses:
             Its index.
         numbers : numpy.ndarray, shape (count, *layer shape)
         """
-        if layer not in self._to_maps:
-            self._to_maps[layer] = self._compiled_to_maps(layer)
-        rows, compiled = self._to_maps[layer]
-        needed = self._needed(state, [layer])
         graph = self._graph
         results = np.empty((len(numbers), *graph.input_shape), graph.dtype.as_numpy_dtype)
-        for chunk in slices(len(numbers), rows):
-            results[chunk] = compiled(numbers[chunk], *needed)
+        for chunk in slices(len(numbers), self._rows_back(self._positions([layer]))):
+            results[chunk] = self._map(state, layer, numbers[chunk])
         return results
+
+    def _map(self, state: State, layer: int | None, numbers: Array) -> Array:
+        while layer is not None:
+            if layer not in self._steps_back:
+                self._steps_back[layer] = self._step_back(layer)
+            step = self._steps_back[layer]
+            numbers = step.compiled(numbers, *(state[one] for one in step.setting_state))
+            layer = step.to_layer
+        return numbers
 
     def rows_forward(self, depth: int) -> int:
         """Return how many directions `squares` takes at once."""
@@ -173,11 +195,10 @@ class EstimatePasses:
         return [state[one] for one in self._graph.setting_state(self._positions(layers))]
 
     def _with_state(
-        self, layers: Sequence[int], before: Sequence[tf.TensorSpec], function: Callable[..., Any]
+        self, setting: Sequence[int], before: Sequence[tf.TensorSpec], function: Callable[..., Any]
     ) -> Compiled:
-        """Compile a function of the state on the way to layers, as a dict, and of other tensors."""
+        """Compile a function of the state at positions, as a dict, and of other tensors."""
         graph = self._graph
-        setting = graph.setting_state(self._positions(layers))
         shapes = [graph.operations[one].shape for one in setting]
         signature = [*before, *(tf.TensorSpec((1, *shape), graph.dtype) for shape in shapes)]
         return Compiled(
@@ -200,7 +221,8 @@ class EstimatePasses:
 
         image = tf.TensorSpec((None, *graph.input_shape), graph.dtype)
         number = tf.TensorSpec((None,), tf.int32)
-        return rows, self._with_state(range(depth), [image, number], squares)
+        setting = graph.setting_state(positions)
+        return rows, self._with_state(setting, [image, number], squares)
 
     def _compiled_back(self, depth: int) -> tuple[int, Compiled]:
         graph, positions = self._graph, self._positions(range(depth))
@@ -215,16 +237,21 @@ class EstimatePasses:
         shapes = self.shapes[:depth]
         before = [tf.TensorSpec(shape, graph.dtype) for shape in shapes]
         before += [tf.TensorSpec((None, *shape), tf.uint8) for shape in shapes]
-        return self._rows_back(positions), self._with_state(range(depth), before, sums)
+        setting = graph.setting_state(positions)
+        return self._rows_back(positions), self._with_state(setting, before, sums)
 
-    def _compiled_to_maps(self, layer: int) -> tuple[int, Compiled]:
-        graph, positions = self._graph, self._positions([layer])
+    def _step_back(self, layer: int) -> _StepBack:
+        graph, (position,) = self._graph, self._positions([layer])
+        end = graph.last_on_every_way(position, self._stations)
+        setting = [one for one in graph.setting_state([position]) if one >= end]
         numbers = tf.TensorSpec((None, *self.shapes[layer]), graph.dtype)
-        return self._rows_back(positions), self._with_state(
-            [layer],
+        compiled = self._with_state(
+            setting,
             [numbers],
-            lambda state, numbers: graph.taken_back(state, positions, [numbers]),
+            lambda state, numbers: graph.taken_back(state, [position], [numbers], end),
         )
+        before = self._positions(range(layer))
+        return _StepBack(compiled, setting, before.index(end) if end else None)
 
     def _rows_back(self, positions: Sequence[int]) -> int:
         graph = self._graph
@@ -261,3 +288,13 @@ def _depths(graph: Graph, layers: Sequence[HiddenLayer]) -> list[int]:
         if work[depth - 1] <= work[depths[-1] - 1] / 2:
             depths.append(depth)
     return depths
+
+
+def _stations(graph: Graph, positions: Sequence[int]) -> list[int]:
+    """Return some of the positions that every way to the last of them leads through, apart."""
+    found: list[int] = []
+    here = positions[-1]
+    while here := graph.last_on_every_way(here, positions):
+        if not found or found[-1] - here >= OPERATIONS_BETWEEN_STATIONS:
+            found.append(here)
+    return found

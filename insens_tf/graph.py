@@ -9,7 +9,7 @@ them and the whole graph is one affine map.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -88,6 +88,23 @@ class Graph:
         """Return the positions of the values that the state on the way to others depends on."""
         stateful = [one for one in self.ancestors(positions) if self.operations[one].has_state]
         return sorted({operand for one in stateful for operand in self.operations[one].operands})
+
+    def last_on_every_way(self, position: int, candidates: Collection[int]) -> int:
+        """Return the last of some positions before another that every way to it leads through.
+
+        Returns
+        -------
+        int
+            0, the input, where that is of none of them.
+        """
+        crossing = set(self.operations[position].operands)
+        while crossing != {0}:
+            latest = max(crossing)
+            if crossing == {latest} and latest in candidates:
+                return latest
+            crossing.remove(latest)
+            crossing.update(self.operations[latest].operands)
+        return 0
 
     def pushed(
         self, state: Mapping[int, tf.Tensor], changes: tf.Tensor, positions: Sequence[int]
@@ -192,32 +209,39 @@ class Graph:
         state: Mapping[int, tf.Tensor],
         positions: Sequence[int],
         numbers: Sequence[tf.Tensor],
+        end: int = 0,
     ) -> tf.Tensor:
         """Return the sum over neurons of all layers of number * w: several for one input at once.
 
         Parameters
         ----------
         state : mapping of int to tf.Tensor, shape (1, *shape of the operation) each
-            The values at least at what is `setting_state` on the way to `positions`.
+            The values at least at what is `setting_state` on the way from `end` to `positions`.
         positions : sequence of int
             The neurons' layers.
         numbers : sequence of tf.Tensor, shape (count, *shape of the operation)
             One a layer.
+        end : int
+            Where it ends, as `last_on_every_way` has it. What comes out there are the numbers with
+            which it goes on.
 
         Returns
         -------
-        tf.Tensor, shape (count, *input_shape)
+        tf.Tensor, shape (count, *shape of the operation at `end`)
         """
-        return self._taken_back(state, zip(positions, numbers))
+        return self._taken_back(state, zip(positions, numbers), end)
 
     def _taken_back(
-        self, state: Mapping[int, tf.Tensor], gradients: Iterable[tuple[int, tf.Tensor]]
+        self,
+        state: Mapping[int, tf.Tensor],
+        gradients: Iterable[tuple[int, tf.Tensor]],
+        end: int = 0,
     ) -> tf.Tensor:
-        """Take gradients, of values by their position, back to the input."""
+        """Take gradients, of values by their position, back to the input, or another value."""
         parts: dict[int, list[tf.Tensor]] = {}
         for position, gradient in gradients:
             parts.setdefault(position, []).append(gradient)
-        for position in range(max(parts), 0, -1):
+        for position in range(max(parts), end, -1):
             if position not in parts:
                 continue
             operation = self.operations[position]
@@ -231,7 +255,7 @@ class Graph:
             back = operation.transposed(*operands)(summed(parts.pop(position)))
             for operand, part in zip(operation.operands, back):
                 parts.setdefault(operand, []).append(part)
-        return summed(parts[0])
+        return summed(parts[end])
 
     def elements(self, positions: Sequence[int]) -> int:
         """Return how many numbers one input's values are, all the way up to `positions`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 import tensorflow as tf
 
 import insens_tf
-from insens_tf import norm_estimator
+from insens_tf import estimate_passes, norm_estimator
 from insens_tf.estimate_passes import grouped
 from insens_tf.estimate_rounds import LEAST_PROBES, Rounds
+from insens_tf.graph import Graph
 from insens_tf.layer_estimate import GROUPS, LayerEstimate
 from tests.architectures import build
 from tests.conftest import CaseOf, needs_eager_mode_off
@@ -415,6 +417,58 @@ def test_sums_over_several_layers(name: str, case: CaseOf) -> None:
         for one, (_, reference) in zip(numbers, this.hidden, strict=True)
     )
     assert_agrees(np.asarray(actual).reshape(3, -1), expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dense",
+        "graph with a sum",
+        pytest.param("2CONV", marks=SLOW),
+        pytest.param("graph with a concatenation", marks=SLOW),
+        pytest.param("graph with a shared layer and a model inside", marks=SLOW),
+    ],
+)
+def test_maps_station_by_station(name: str, case: CaseOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are on the way, they are those of the oracle's weights."""
+    monkeypatch.setattr(estimate_passes, "OPERATIONS_BETWEEN_STATIONS", 1)
+    this = case(name, 0)
+    graph, layers = this.network._graph, this.network.layers
+    passes = estimate_passes.EstimatePasses(graph, layers, 2**29)
+    state, _ = passes.at(this.x[:1])
+    random = np.random.default_rng(0)
+    for index, (layer, reference) in enumerate(this.hidden):
+        numbers = random.normal(size=(3, *layer.shape))
+        expected = numbers.reshape(3, -1) @ reference.weights[0].reshape(layer.neurons, -1)
+        assert_agrees(passes.maps(state, index, numbers).reshape(3, -1), expected)
+    on_the_way = [
+        step.to_layer for step in passes._steps_back.values() if step.to_layer is not None
+    ]
+    # The branches that are concatenated begin before the first hidden layer.
+    assert bool(on_the_way) == (name != "graph with a concatenation")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_last_on_every_way_is_what_cuts_all_of_them(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    operands: list[tuple[int, ...]] = [()]
+    for position in range(1, 15):
+        before = random.choice(position, min(position, int(random.integers(1, 3))), replace=False)
+        operands.append(tuple(int(one) for one in before))
+    graph = Graph(
+        [SimpleNamespace(operands=one, shape=(1,), size=1) for one in operands],  # type: ignore[misc]
+        tf.float32,
+    )
+
+    def reaches(position: int, without: int) -> bool:
+        if position == without:
+            return False
+        return position == 0 or any(reaches(one, without) for one in operands[position])
+
+    for position in range(1, 15):
+        candidates = random.choice(15, 8, replace=False).tolist()
+        cutting = [one for one in candidates if 0 < one < position and not reaches(position, one)]
+        assert graph.last_on_every_way(position, candidates) == max(cutting, default=0)
 
 
 def test_the_same_in_any_batch(case: CaseOf) -> None:

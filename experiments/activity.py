@@ -1,6 +1,6 @@
 """Appendix B.1: how many of the neurons are active, trained and untrained.
 
-``python -m experiments.activity`` writes ``shares.csv`` and ``shares.png``.
+``python -m experiments.activity`` writes ``shares.csv``, and ``shares.png`` and ``shares.pdf``.
 
 The paper says that 17 % of 2CONV's neurons are active for an MNIST input, "on average", and not
 over which neurons. So there are several averages: of each layer; over all hidden neurons; over all
@@ -22,9 +22,19 @@ from numpy.typing import NDArray
 import insens_tf
 from experiments.data import SHIPPED_SAMPLE, TITLES
 from experiments.experiment import Experiment, Run
-from experiments.intervals import sample_deviation
 from experiments.paper_claim import Claim, over_networks, over_settings, result_rows
-from experiments.plots import grouped_bars, save
+from experiments.plots import (
+    ONE_COLUMN,
+    SMALL,
+    TEXT,
+    TWO_COLUMNS,
+    bar_of,
+    grouped_bars,
+    legend_above,
+    letter,
+    note_below,
+    save,
+)
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import POOLED, UNTRAINED_SEED, build
@@ -32,14 +42,25 @@ from insens_tf.batches import in_batches
 from insens_tf.new_figure import new_figure
 from insens_tf.two_conv import HIDDEN_LAYERS
 
-__all__ = ["CLAIMS", "PAPER_ACTIVE_SHARE", "ActiveShares", "active_shares", "main"]
+__all__ = ["CLAIMS", "COUNTED", "PAPER_ACTIVE_SHARE", "ActiveShares", "active_shares", "main"]
 
 PAPER_ACTIVE_SHARE = 0.17
 """The share of 2CONV's neurons that are active for an MNIST image (section "Sensitivity")."""
 
+COUNTED = {
+    **{layer: f"{layer} (l = {number})" for layer, number in HIDDEN_LAYERS.items()},
+    "all": "all hidden neurons",
+    "mean of layers": "mean of the layers'",
+    "conv_1 in subnetwork": "conv_1*",
+    "conv_2 in subnetwork": "conv_2*",
+    "all in subnetwork": "all hidden neurons*",
+    "mean of layers in subnetwork": "mean of the layers'*",
+}
+"""What is counted, and how pictures call it; *: losing in max pooling is inactive."""
+
+
 _COLOURS = {"trained": "tab:blue", "untrained": "0.7"}
 _OF_THE_PAPER = ("mnist", SHIPPED_SAMPLE)
-
 _HEAD = ("dataset", "network", "seed", "counted", "share")
 
 
@@ -119,30 +140,46 @@ def draw(folder: Path) -> None:
     """Draw the shares of a folder of results as bars, a panel a data set."""
     rows = read_csv(folder / "shares.csv")
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    counted = list(dict.fromkeys(row["counted"] for row in rows))
-    figure = new_figure(3.2 * len(datasets) + 1.2, 3.2)
-    panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
+    width = ONE_COLUMN if len(datasets) == 1 else TWO_COLUMNS
+    figure = new_figure(width, 3.2)
+    panels = figure.subplots(1, len(datasets), sharex=True, sharey=True, squeeze=False)[0]
     for panel, dataset in zip(panels, datasets, strict=True):
-        bars = {}
-        for kind in _COLOURS:
-            shares = [
-                [
-                    100 * float(row["share"])
-                    for row in rows
-                    if (row["dataset"], row["network"], row["counted"]) == (dataset, kind, one)
-                ]
-                for one in counted
+        mine = [row for row in rows if row["dataset"] == dataset]
+        bars = {
+            kind: [
+                bar_of(
+                    [
+                        100 * float(row["share"])
+                        for row in mine
+                        if (row["network"], row["counted"]) == (kind, counted)
+                    ]
+                )
+                for counted in COUNTED
             ]
-            bars[kind] = [np.mean(one) for one in shares], [sample_deviation(one) for one in shares]
-        grouped_bars(panel, bars, list(_COLOURS.values()))
+            for kind in _COLOURS
+        }
+        grouped_bars(panel, bars, list(_COLOURS.values()), across=True)
         if dataset in _OF_THE_PAPER:
-            panel.axhline(100 * PAPER_ACTIVE_SHARE, color="tab:red", linewidth=1, label="paper")
-        panel.set_xticks(range(len(counted)), counted, rotation=45, ha="right", fontsize=7)
-        panel.set_title(TITLES[dataset], fontsize=9)
-    panels[0].set_ylabel("active neurons, %", fontsize=8)
-    lines, labels = panels[0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="outside right upper", fontsize=8, frameon=False)
+            paper = 100 * PAPER_ACTIVE_SHARE
+            label = f"paper: {paper:.0f} %"
+            panel.axvline(paper, color="tab:red", linewidth=1, linestyle="--", label=label)
+        panel.set_xlabel("active neurons, %", fontsize=TEXT)
+        panel.tick_params(labelsize=SMALL)
+    panels[0].set_yticks(range(len(COUNTED)), list(COUNTED.values()), fontsize=TEXT)
+    letter(panels, [TITLES[one] for one in datasets])
+    legend_above(figure, panels[0], 3)
+    note_below(figure, _note(len(bars["trained"][0].networks)))
     save(figure, folder / "shares.png")
+
+
+def _note(networks: int) -> str:
+    of_several = (
+        f"Means over {networks} networks of each kind, which are the dots; lines: standard "
+        "deviation. "
+        if networks > 1
+        else "One network of each kind and data set. "
+    )
+    return f"{of_several}Over all test images. *: losing in max pooling is inactive."
 
 
 def compute(run: Run, count: int) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from data_scripts.preparation import Arrays, DataError, read_npz
 from experiments.two_conv_settings import SETTINGS, Settings
 
-__all__ = ["SHIPPED_SAMPLE", "TITLES", "fingerprint", "load_data", "scaled"]
+__all__ = ["SHIPPED_SAMPLE", "TITLES", "class_name", "fingerprint", "load_data", "scaled"]
 
 SHIPPED_SAMPLE = "mnist_sample"
 """The data set that is in the package: 2,000 digits of MNIST to train with and 200 to test."""
@@ -25,6 +25,18 @@ TITLES = {
     SHIPPED_SAMPLE: "sample of MNIST",
 }
 """The data sets' names as a reader knows them."""
+
+# Of other data sets, which are digits, a class is called by its number.
+_CLASSES = {
+    "fashion_mnist": "T-shirt,trousers,pullover,dress,coat,sandal,shirt,trainer,bag,boot",
+    "cifar10": "aeroplane,car,bird,cat,deer,dog,frog,horse,ship,lorry",
+    "smallnorb": "animal,human,aeroplane,lorry,car",
+}
+
+
+def class_name(dataset: str, label: int) -> str:
+    """Return how a class of a data set is called in pictures."""
+    return _CLASSES[dataset].split(",")[label] if dataset in _CLASSES else str(label)
 
 
 def load_data(folder: Path, dataset: str, settings: Settings | None = None) -> Arrays:

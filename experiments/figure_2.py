@@ -3,8 +3,8 @@
 ``python -m experiments.figure_2`` writes
 
 - ``figure_2.png``, and its numbers in ``projections.npz``: four digits, and the switched weights,
-  activity and switched bias of five neurons of each layer for each of them, crossed out where the
-  neuron is inactive;
+  activity and switched bias of five neurons of each layer for each of them, in a dotted frame where
+  the neuron is inactive;
 - ``black_fields.csv``, over all test images: how many neurons of the convolutions see nothing but
   black pixels, and how many of these are active all the same;
 - ``similarity.csv``: the cosine similarity of a neuron's switched weights for two digits.
@@ -19,27 +19,31 @@ the picture's are chosen from is such a neuron.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tensorflow import keras
 
 import insens_tf
 from experiments.experiment import Experiment, Run
+from experiments.map_sheet import ACTIVE, INACTIVE, Block, sheet
 from experiments.maps_figure import examples, random_images, summary
 from experiments.method_maps import predicted
 from experiments.paper_claim import Claim, result_rows
+from experiments.plane_drawing import number
 from experiments.plots import save
 from experiments.tables import write_csv
 from insens_tf.batches import in_batches
-from insens_tf.heatmap import grid, heatmap, picture
+from insens_tf.heatmap import heatmap, picture
+from insens_tf.picture_grid import Part
 from insens_tf.two_conv import HIDDEN_LAYERS
 
-__all__ = ["CLAIMS", "choose_neurons", "cosine_similarities", "draw", "light_seen", "main"]
+__all__ = ["CLAIMS", "choose_neurons", "cosine_similarities", "draw", "drawn", "light_seen", "main"]
 
 LAYERS = ("conv_2", "dense")
 CONVOLUTIONS = ("conv_1", "conv_2")
@@ -47,6 +51,14 @@ KINDS = {"all": 2, "none": 1, "some": 2}
 """How many neurons are shown of those that are active for all, none and some of the inputs."""
 
 _INPUTS = 4
+_SIDE = 168  # dots of print, for 11 columns
+_NOTE = (
+    "One network; four test images that it classifies correctly. Maps are of w, of one neuron a "
+    "column. Black frame: active, v > 0; dotted: inactive; †: sees nothing but black pixels. Above "
+    "a column stands where in its layer the neuron is: in conv_2 its row and column, each step of "
+    "which is two pixels, and its filter; the green line is around all pixels that it has weights "
+    "for."
+)
 _AT_A_TIME = 64
 
 
@@ -158,29 +170,56 @@ def cosine_similarities(weights: NDArray[np.floating]) -> NDArray[np.float64]:
 def draw(folder: Path) -> None:
     """Draw the switched weights of a folder of results."""
     with np.load(folder / "projections.npz", allow_pickle=False) as stored:
-        numbers = {name: stored[name] for name in stored.files}
-    inputs = picture(numbers["images"])
-    rows = [[one] for one in inputs]
-    above: list[list[str | None]] = [[None] for _ in inputs]
-    crossed_out = [[False] for _ in inputs]
-    titles = ["input"]
-    for layer in LAYERS:
-        titles += [f"{layer}\n{_place(one)}" for one in numbers[f"{layer}_neurons"]]
-        activity, bias = numbers[f"{layer}_activity"], numbers[f"{layer}_bias"]
-        sees = numbers[f"{layer}_sees_light"]
-        for i in range(len(inputs)):
-            rows[i] += list(heatmap(numbers[f"{layer}_weights"][i]))
-            crossed_out[i] += (activity[i] <= 0).tolist()
-            above[i] += [
-                f"v = {v:.3f}\nb = {b:.3f}" + ("" if light else "\nsees only black")
-                for v, b, light in zip(activity[i], bias[i], sees[i], strict=True)
+        numbers = dict(stored)
+    save(drawn(numbers), folder / "figure_2.png")
+
+
+def drawn(numbers: Mapping[str, NDArray[Any]]) -> Figure:
+    """Draw inputs, and beside them the switched weights of each layer's neurons.
+
+    Parameters
+    ----------
+    numbers
+        What `compute` writes to ``projections.npz``.
+    """
+    inputs = Block("", [[one] for one in picture(numbers["images"])], ["input"])
+    blocks = [inputs, *(_block(numbers, layer) for layer in LAYERS)]
+    return sheet([blocks], _NOTE, _SIDE)
+
+
+def _block(numbers: Mapping[str, NDArray[Any]], layer: str) -> Block:
+    neurons, weights = numbers[f"{layer}_neurons"], numbers[f"{layer}_weights"]
+    activity, bias = numbers[f"{layer}_activity"], numbers[f"{layer}_bias"]
+    reached = [_reached(of_inputs) for of_inputs in np.swapaxes(weights, 0, 1)]
+    return Block(
+        f"{layer} (l = {HIDDEN_LAYERS[layer]})",
+        [list(heatmap(of_input)) for of_input in weights],
+        [", ".join(map(str, one.tolist())) for one in neurons],
+        above=[
+            [
+                f"v = {number(v, 3)}{'' if light else ' †'}\nb = {number(b, 3)}"
+                for v, b, light in zip(*of_input, strict=True)
             ]
-    figure = grid(rows, column_titles=titles, cell_titles=above, crossed_out=crossed_out)
-    save(figure, folder / "figure_2.png")
+            for of_input in zip(activity, bias, numbers[f"{layer}_sees_light"], strict=True)
+        ],
+        frames=np.where(activity > 0, ACTIVE, INACTIVE).tolist(),
+        outlined=[reached] * len(weights),
+    )
 
 
-def _place(neuron: NDArray[np.integer]) -> str:
-    return ", ".join(map(str, neuron.tolist()))
+def _reached(weights: NDArray[np.floating]) -> Part | None:
+    """Return the rows and columns in which a neuron has weights; None if these are all.
+
+    Parameters
+    ----------
+    weights
+        For each input, (n, height, width, channels).
+    """
+    there = weights.any(axis=(0, 3))
+    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+    if not rows.size or there.shape == (np.ptp(rows) + 1, np.ptp(columns) + 1):
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def compute(run: Run, neurons: int, inputs: int) -> None:

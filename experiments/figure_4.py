@@ -19,8 +19,9 @@ The paper gives neither form nor standard deviation of the noise; both are optio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,6 +34,7 @@ from experiments.maps_figure import (
     Panel,
     draw_panels,
     examples,
+    names_of_inputs,
     random_images,
     summary,
     write_panel,
@@ -45,6 +47,7 @@ from experiments.method_maps import (
     method_name,
     predicted,
 )
+from experiments.noise_accuracy import FORM_TITLES
 from experiments.paper_claim import Claim, mean_correlation, result_row
 from experiments.tables import write_csv
 from insens_tf.evaluation import (
@@ -63,7 +66,17 @@ Maps = Mapping[str, NDArray[np.float32]]
 
 _HEAD = ("place", "method", "explained", "measure", "defined", "mean", "standard_deviation")
 
-draw = partial(draw_panels, name="figure_4.png")
+
+def draw(folder: Path) -> None:
+    """Draw the panels of a folder of results."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    form, deviation = FORM_TITLES[config["form"]], config["standard_deviation"]
+    note = (
+        "{images} test images, which one network, trained without noise, classifies correctly "
+        f"without noise. Noise: {form}, of standard deviation {deviation:g}, where white is 1. "
+        "Inputs: black is 0 and less, white 1 and more."
+    )
+    draw_panels(folder, "figure_4.png", note)
 
 
 def localisation(maps: NDArray[np.floating], region: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -134,7 +147,9 @@ def compute(run: Run, images: int, count: int, form: str, standard_deviation: fl
     maps = _of_places(noisy, lambda x: method_maps(model, x, x_train, [PENULTIMATE]))
     for p, place in enumerate(NOISE_PLACES):
         of_shown = {name: some[p, :images] for name, some in maps.items()}
-        panel = Panel(f"{place} {TITLES[dataset]}", noisy[p, :images], of_shown)
+        shown = noisy[p, :images]
+        names = names_of_inputs(dataset, run.labels(dataset)[chosen], predicted(model, shown))
+        panel = Panel(f"{place} {TITLES[dataset]}", shown, of_shown, names)
         write_panel(run.folder / f"{p + 1}_{place}.npz", panel)
 
     measured = {name: some[:, images:] for name, some in maps.items()}

@@ -35,7 +35,10 @@ CLAIMS = (
     ),
 )
 
-main = maps_experiment("figure_6", compute).command()
+# Of four columns; both data sets' images fill it.
+_SIDE = 224
+
+main = maps_experiment("figure_6", compute, _SIDE).command()
 
 
 if __name__ == "__main__":

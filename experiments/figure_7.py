@@ -6,7 +6,8 @@ of several such triples. It writes
 
 - ``correlations.npz``, each image's rank correlation;
 - ``summary.csv``, their mean over networks and images, and the variance of either;
-- ``figure_7_<explained>_<values>.png``, drawn as the paper draws it.
+- ``figure_7.png``, drawn as the paper draws it, and ``figure_7_variants.png``, all that the paper
+  leaves open.
 
 What the paper leaves open are options and columns: the correlation is of signed maps and of their
 magnitudes, over all components and over the maps' common support; the explained class is the one
@@ -19,7 +20,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
+from experiments.figure_7_drawing import draw
 from experiments.intervals import sample_deviation
 from experiments.map_correlations import (
     TRAINED_TO_FIT,
@@ -40,7 +41,6 @@ from experiments.map_correlations import (
 )
 from experiments.method_maps import (
     INSENS_METHODS,
-    METHOD_TITLES,
     PENULTIMATE,
     method_maps,
     method_name,
@@ -48,15 +48,13 @@ from experiments.method_maps import (
 )
 from experiments.network_store import Store
 from experiments.paper_claim import Claim, mean_correlation, result_row
-from experiments.plots import save
-from experiments.tables import read_csv, write_csv
+from experiments.tables import write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import UNTRAINED_SEED, build
 from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS
 from insens_tf.method_table import COMPARED_METHODS
-from insens_tf.new_figure import new_figure
 
-__all__ = ["CLAIMS", "main"]
+__all__ = ["CLAIMS", "draw", "main"]
 
 AGAINST = ("untrained", "shuffled labels")
 """What a trained network is compared with."""
@@ -91,58 +89,6 @@ class _Triple:
     @property
     def untrained_seed(self) -> int:
         return UNTRAINED_SEED + self.trained.seed
-
-
-def draw(folder: Path) -> None:
-    """Draw the correlations of a folder of results as the paper does, a figure a setting."""
-    rows = read_csv(folder / "summary.csv")
-    for explained in EXPLAINED_NEURONS:
-        if not any(row["explained"] == explained for row in rows):
-            continue
-        chosen = [row for row in rows if row["explained"] in (explained, "layer")]
-        for name, kinds in (("all", CORRELATIONS[:2]), ("support", CORRELATIONS[2:])):
-            _draw(chosen, kinds, folder / f"figure_7_{explained}_{name}.png")
-
-
-def _draw(rows: Sequence[Mapping[str, str]], kinds: Sequence[str], path: Path) -> None:
-    layers = list(INSENS_METHODS.values())
-    methods = [*COMPARED_METHODS, INSENS_METHODS[PENULTIMATE]]
-    figure = new_figure(12, 3.4 * len(kinds))
-    panels = figure.subplots(len(kinds), 4, sharey=True, squeeze=False, width_ratios=(6, 6, 3, 3))
-    for row_of_panels, kind in zip(panels, kinds, strict=True):
-        for panel, (bars, against) in zip(
-            row_of_panels, [(names, one) for names in (methods, layers) for one in AGAINST]
-        ):
-            found = {
-                row["method"]: row
-                for row in rows
-                if (row["against"], row["correlation"]) == (against, kind)
-            }
-            bars = [name for name in bars if name in found]
-            panel.bar(
-                range(len(bars)),
-                [float(found[name]["mean"]) for name in bars],
-                yerr=[float(found[name]["variance_over_networks"]) ** 0.5 for name in bars],
-                color=["tab:red" if name in layers else "tab:gray" for name in bars],
-                error_kw={"elinewidth": 1.2},
-            )
-            panel.axhline(0, color="black", linewidth=0.6)
-            panel.set_title(f"trained and {against}", fontsize=9)
-            panel.set_xticks(
-                range(len(bars)),
-                [METHOD_TITLES[name] for name in bars],
-                rotation=60,
-                ha="right",
-                rotation_mode="anchor",
-                fontsize=7,
-            )
-            panel.tick_params(axis="y", labelsize=7)
-        lowest, _ = row_of_panels[0].get_ylim()
-        row_of_panels[0].set_ylim(min(-0.3, lowest), 1.02)
-        row_of_panels[0].set_ylabel(
-            f"rank correlation, {kind.replace('_', ' maps, common ')}", fontsize=8
-        )
-    save(figure, path)
 
 
 def compute(run: Run, count: int, images: int, explained: tuple[str, ...]) -> None:

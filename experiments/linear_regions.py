@@ -14,7 +14,7 @@ output, are from exact ones. The folder of results has
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 import insens_tf
@@ -29,7 +30,17 @@ from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.intervals import sample_deviation
 from experiments.network_store import Store
-from experiments.plots import grouped_bars, save
+from experiments.plots import (
+    SMALL,
+    TEXT,
+    TWO_COLUMNS,
+    Bar,
+    grouped_bars,
+    legend_above,
+    letter,
+    note_below,
+    save,
+)
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.new_figure import new_figure
@@ -164,43 +175,63 @@ def draw(folder: Path) -> None:
     """Draw shares by layer and errors of steps from a folder of results, a row a data set."""
     rows = read_csv(folder / "summary.csv")
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    figure = new_figure(8.4, 2.9 * len(datasets))
-    for (shares, errors), dataset in zip(
-        figure.subplots(len(datasets), 2, squeeze=False), datasets, strict=True
-    ):
+    figure = new_figure(TWO_COLUMNS, 0.8 + 2 * len(datasets))
+    panels = figure.subplots(len(datasets), 2, squeeze=False)
+    titles = []
+    for (shares, errors), dataset in zip(panels, datasets, strict=True):
         mine = [row for row in rows if row["dataset"] == dataset]
-        bars = {}
-        for line, title in LINES.items():
-            of_line = [
-                row
-                for row in mine
-                if row["line"] == line and row["measure"].startswith("share of ")
-            ]
-            heights, spreads = (
-                [100 * float(row[column]) for row in of_line] for column in ("mean", "std")
-            )
-            bars[title] = heights, spreads
-        grouped_bars(shares, bars, _COLOURS)
-        names = [row["measure"].removeprefix("share of ") for row in of_line]
-        shares.set_xticks(range(len(names)), names, fontsize=8)
-        shares.set_ylabel("share of what switches, %", fontsize=8)
-        shares.set_title(f"{TITLES[dataset]}, n = {mine[0]['n']}", fontsize=9)
-        shares.legend(fontsize=7, frameon=False)
-        of_steps = [row for row in mine if row["measure"].startswith("error of ")]
-        mean, spread = (
-            np.array([100 * float(row[column]) for row in of_steps]) for column in ("mean", "std")
-        )
-        least, most = (
-            np.array([100 * float(row[column]) for row in of_steps]) for column in ("least", "most")
-        )
-        errors.errorbar(STEPS, mean, spread, color="tab:red", marker="o", markersize=4, capsize=3)
-        errors.fill_between(STEPS, least, most, color="tab:red", alpha=0.15, linewidth=0)
-        errors.set_xscale("log", base=2)
-        errors.set_yscale("log")
-        errors.set_xticks(STEPS, map(str, STEPS), fontsize=8)
-        errors.set_xlabel("steps of integrated gradients from black", fontsize=8)
-        errors.set_ylabel("off the exact map, %", fontsize=8)
+        _draw_shares(shares, mine)
+        _draw_errors(errors, mine)
+        images = f"{TITLES[dataset]}, n = {mine[0]['n']} images"
+        titles += [f"{images}: what switches", f"{images}: error of steps"]
+    letter(panels.flat, titles)
+    legend_above(figure, panels[0, 0], len(LINES))
+    note_below(
+        figure,
+        "One network of each data set. Left, of the neurons and pooling windows that switch on the "
+        "line from black to the image, or between two images; lines: standard deviation over "
+        "images. Right, integrated gradients from black by steps, off exact ones by the norm of "
+        "the difference over that of the exact map: mean and standard deviation over images; "
+        "shaded: from the least to the most.",
+    )
     save(figure, folder / "linear_regions.png")
+
+
+def _draw_shares(panel: Axes, rows: Sequence[Mapping[str, str]]) -> None:
+    """Draw which share of what switches on each line is in each layer."""
+    shares = [row for row in rows if row["measure"].startswith("share of ")]
+    bars = {
+        title: [
+            Bar(100 * float(row["mean"]), 100 * float(row["std"]))
+            for row in shares
+            if row["line"] == line
+        ]
+        for line, title in LINES.items()
+    }
+    grouped_bars(panel, bars, _COLOURS)
+    layers = dict.fromkeys(row["measure"].removeprefix("share of ") for row in shares)
+    panel.set_xticks(range(len(layers)), list(layers))
+    panel.set_ylabel("share of what switches, %", fontsize=TEXT)
+    panel.tick_params(labelsize=SMALL)
+
+
+def _draw_errors(panel: Axes, rows: Sequence[Mapping[str, str]]) -> None:
+    """Draw how far integrated gradients by steps are off exact ones."""
+    of_steps = [row for row in rows if row["measure"].startswith("error of ")]
+    mean, spread, least, most = (
+        np.array([100 * float(row[column]) for row in of_steps])
+        for column in ("mean", "std", "least", "most")
+    )
+    look: dict[str, Any] = {"marker": "o", "markersize": 3, "capsize": 2.5, "linewidth": 1}
+    panel.errorbar(STEPS, mean, spread, color="tab:red", **look)
+    panel.fill_between(STEPS, least, most, color="tab:red", alpha=0.15, linewidth=0)
+    panel.set_xscale("log", base=2)
+    panel.set_yscale("log")
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.set_xticks(STEPS, map(str, STEPS))
+    panel.set_xlabel("steps", fontsize=TEXT)
+    panel.set_ylabel("off the exact map, %", fontsize=TEXT)
+    panel.tick_params(labelsize=SMALL)
 
 
 def compute(run: Run, count: int) -> None:

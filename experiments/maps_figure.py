@@ -1,8 +1,8 @@
 """What the figures of maps share: which images they show, and panels of inputs and their maps.
 
-A panel is a grid with an input a row, and a column for the inputs and for each method. A figure is
-up to four of them in two columns, as in Figures 4, 5 and 6 of the paper. Each panel's numbers are a
-file of their own, whose names are in the order of the panels.
+A panel has an input a row, and a column for the inputs and for each method. A figure is some of
+them in two columns, as in Figures 4, 5 and 6 of the paper. Each panel's numbers are a file of their
+own, whose names are in the order of the panels.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from typing import Any
 
 import click
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from data_scripts.preparation import DataError
-from experiments.data import TITLES
+from experiments.data import TITLES, class_name
 from experiments.experiment import Experiment, Run
 from experiments.intervals import sample_deviation
+from experiments.map_sheet import Block, sheet
 from experiments.method_maps import METHOD_TITLES, method_maps, method_name, predicted
 from experiments.paper_claim import mean_correlation, result_rows
 from experiments.plots import save
 from experiments.tables import write_csv
 from insens_tf.evaluation import CORRELATIONS, rank_correlation
-from insens_tf.heatmap import grid, heatmap, picture
+from insens_tf.heatmap import heatmap, picture
 from insens_tf.method_table import COMPARED_METHODS
 
 __all__ = [
+    "SIDE",
     "Panel",
     "cifar10_correlations",
     "divided_by_largest_magnitude",
@@ -41,16 +41,23 @@ __all__ = [
     "examples",
     "maps_experiment",
     "maps_of_datasets",
+    "names_of_inputs",
     "random_images",
     "read_panel",
     "summary",
     "write_panel",
 ]
 
+SIDE = 140
+"""How many dots of print an image may take a side, so that two panels of all methods fit side by
+side."""
+
 _COLUMNS_OF_PANELS = 2
 _STANDS_FOR = {"fashion_mnist": "smallNORB"}
-# In percent of an input's values: noise beyond them is drawn black and white.
-_DARKEST, _BRIGHTEST = 10, 90
+_NOTE = (
+    "{images} test images of each data set, which one network each classifies correctly. Inputs: "
+    "black is 0 and white 1. Of colours a map shows the channels' sum."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +72,15 @@ class Panel:
         The inputs, (n, height, width, channels).
     maps
         By the method's name the maps, shaped as the images.
+    names
+        What each input is, as :func:`names_of_inputs` has it; results of earlier versions do not
+        say it.
     """
 
     title: str
     images: NDArray[np.floating]
     maps: Mapping[str, NDArray[np.floating]]
+    names: Sequence[str] = ()
 
 
 def examples(
@@ -122,7 +133,7 @@ def random_images(
     return images[generator.permutation(len(images))[:count]]
 
 
-def maps_experiment(name: str, compute: Callable[..., None]) -> Experiment:
+def maps_experiment(name: str, compute: Callable[..., None], side: int = SIDE) -> Experiment:
     """Return an experiment that draws maps of smallNORB and CIFAR-10.
 
     Parameters
@@ -131,11 +142,13 @@ def maps_experiment(name: str, compute: Callable[..., None]) -> Experiment:
         The name of the module and of the picture.
     compute
         Takes a run, how many images a panel shows, and over how many images maps are compared.
+    side
+        As :func:`draw_panels` has it.
     """
     return Experiment(
         name,
         compute,
-        partial(draw_panels, name=f"{name}.png"),
+        partial(draw_panels, name=f"{name}.png", note=_NOTE, side=side),
         datasets=("smallnorb|fashion_mnist", "cifar10"),
         options=(
             click.Option(
@@ -183,11 +196,13 @@ def maps_of_datasets(
         model = run.trained(dataset)
         generator = np.random.default_rng(run.seed)
         x_test = run.images(dataset)
-        chosen = examples(run.labels(dataset), predicted(model, x_test), shown, generator)
+        labels, classes = run.labels(dataset), predicted(model, x_test)
+        chosen = examples(labels, classes, shown, generator)
         x = np.concatenate([x_test[chosen], random_images(x_test, count, generator)])
         maps = method_maps(model, x, run.images(dataset, "train"), layers, baselines)
         of_shown = {name: some[:shown] for name, some in maps.items()}
-        panel = Panel(_dataset_title(dataset), x[:shown], of_shown)
+        names = names_of_inputs(dataset, labels[chosen], classes[chosen])
+        panel = Panel(_dataset_title(dataset), x[:shown], of_shown, names)
         write_panel(run.folder / f"{number}_{dataset}.npz", panel)
         compared = {name: some[shown:] for name, some in {"input": x, **maps}.items()}
         rows += [
@@ -197,6 +212,25 @@ def maps_of_datasets(
         ]
     head = ["dataset", "first", "second", "correlation", "defined", "mean", "standard_deviation"]
     write_csv(run.folder / "correlations.csv", head, rows)
+
+
+def names_of_inputs(
+    dataset: str, labels: NDArray[np.integer], classes: NDArray[np.integer]
+) -> list[str]:
+    """Return each input's class by its label and, if it is another, by the network.
+
+    Parameters
+    ----------
+    dataset
+        Name of the data set.
+    labels, classes
+        The labels, and what the network predicts, (n,) each.
+    """
+    return [
+        class_name(dataset, label)
+        + ("" if label == found else f",\nclassified\nas {class_name(dataset, found)}")
+        for label, found in zip(labels.tolist(), classes.tolist(), strict=True)
+    ]
 
 
 def cifar10_correlations(result: str, first: str, others: Iterable[str]) -> str:
@@ -246,7 +280,8 @@ def write_panel(path: Path, panel: Panel) -> None:
     """Write a panel's numbers, each map divided by its own largest magnitude, as it is drawn.
 
     The file holds ``title``; ``images``, float16; ``names`` of m methods; ``maps``, float16 of
-    shape (m, n, height, width, channels); and ``largest``, those magnitudes, float32, (m, n).
+    shape (m, n, height, width, channels); ``largest``, those magnitudes, float32, (m, n); and
+    ``inputs``, what the inputs are.
     """
     divided, largest = divided_by_largest_magnitude(np.stack(list(panel.maps.values())))
     np.savez_compressed(
@@ -256,6 +291,7 @@ def write_panel(path: Path, panel: Panel) -> None:
         names=np.array(list(panel.maps)),
         maps=divided.astype(np.float16),
         largest=largest.astype(np.float32),
+        inputs=np.array(panel.names, str),
     )
 
 
@@ -263,50 +299,43 @@ def read_panel(path: Path) -> Panel:
     """Read what :func:`write_panel` has written, maps as they are drawn."""
     with np.load(path, allow_pickle=False) as stored:
         maps = dict(zip(stored["names"].tolist(), stored["maps"], strict=True))
-        return Panel(str(stored["title"]), stored["images"], maps)
+        names = stored["inputs"].tolist() if "inputs" in stored else ()
+        return Panel(str(stored["title"]), stored["images"], maps, names)
 
 
-def draw_panels(folder: Path, name: str) -> None:
-    """Draw the panels of a folder of results into one picture, two side by side."""
-    figures = [_panel_figure(read_panel(path)) for path in sorted(folder.glob("*.npz"))]
-    save(_in_columns(figures), folder / name)
+def draw_panels(folder: Path, name: str, note: str, side: int = SIDE) -> None:
+    """Draw the panels of a folder of results into one picture, two side by side.
 
-
-def _panel_figure(panel: Panel) -> Figure:
-    columns = [_shown(panel.images), *(heatmap(maps) for maps in panel.maps.values())]
-    titles = ["input", *(METHOD_TITLES[name] for name in panel.maps)]
-    return grid(zip(*columns, strict=True), column_titles=titles, title=panel.title)
-
-
-def _shown(images: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Make pictures of inputs, of which noise may leave 0..1: the strongest tenths are cut off."""
-    values = images.astype(np.float64)
-    darkest = min(0.0, float(np.percentile(values, _DARKEST)))
-    brightest = max(1.0, float(np.percentile(values, _BRIGHTEST)))
-    return picture(((values - darkest) / (brightest - darkest)).clip(0, 1))
-
-
-def _in_columns(figures: Sequence[Figure]) -> Figure:
-    """Set figures of equal resolution into a figure, pixel by pixel, in two columns."""
-    pictures = []
-    for one in figures:
-        canvas = FigureCanvasAgg(one)
-        canvas.draw()
-        pictures.append(np.asarray(canvas.buffer_rgba()))
-    rows = [
-        pictures[start : start + _COLUMNS_OF_PANELS]
-        for start in range(0, len(pictures), _COLUMNS_OF_PANELS)
+    Parameters
+    ----------
+    folder
+        The folder.
+    name
+        Of the picture.
+    note
+        What is said below it, with ``{images}`` for how many images each panel shows.
+    side
+        How many dots of print an image may take a side.
+    """
+    panels = [read_panel(path) for path in sorted(folder.glob("*.npz"))]
+    blocks = [_block(panel) for panel in panels]
+    lines = [
+        blocks[start : start + _COLUMNS_OF_PANELS]
+        for start in range(0, len(blocks), _COLUMNS_OF_PANELS)
     ]
-    widths = [max(row[c].shape[1] for row in rows if c < len(row)) for c in range(len(rows[0]))]
-    heights = [max(one.shape[0] for one in row) for row in rows]
-    dots = figures[0].dpi
-    together = Figure(figsize=(sum(widths) / dots, sum(heights) / dots), dpi=dots)
-    FigureCanvasAgg(together)
-    for r, row in enumerate(rows):
-        top = sum(heights) - sum(heights[:r])
-        for c, pixels in enumerate(row):
-            together.figimage(pixels, sum(widths[:c]), top - pixels.shape[0], origin="upper")
-    return together
+    save(sheet(lines, note.format(images=len(panels[0].images)), side), folder / name)
+
+
+def _block(panel: Panel) -> Block:
+    # Noise leaves 0..1, in which images are: what is darker is black, and what is brighter white.
+    inputs = picture(panel.images.astype(np.float64).clip(0, 1))
+    pictures = [inputs, *(heatmap(maps) for maps in panel.maps.values())]
+    return Block(
+        panel.title,
+        list(zip(*pictures, strict=True)),
+        ["input", *(METHOD_TITLES[name].replace(" (", "\n(") for name in panel.maps)],
+        row_titles=panel.names,
+    )
 
 
 def _dataset_title(dataset: str) -> str:

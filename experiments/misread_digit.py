@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.data import scaled
-from experiments.plots import save
+from experiments.plots import write_picture
 from experiments.tables import write_json
 from experiments.versions import versions
 from insens_tf import SwitchedNetwork, demo
@@ -187,7 +187,7 @@ def main(shown: Path, out: Path) -> None:
         **measure(network, x, classes, insens),
     }
     out.mkdir(parents=True, exist_ok=True)
-    save(draw(network, x, classes, insens), out / "misread_digit.png")
+    write_picture(draw(network, x, classes, insens), out / "misread_digit.png")
     write_json(out / "misread_digit.json", record)
     click.echo(f"wrote {out}: misread_digit.json, misread_digit.png")
 

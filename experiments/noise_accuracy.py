@@ -18,6 +18,8 @@ from experiments.train import Network
 from insens_tf.evaluation import add_noise
 
 __all__ = [
+    "FORM_TITLES",
+    "ORDER",
     "PAPER_ACCURACIES",
     "PLACE_COLOURS",
     "PLACE_TITLES",
@@ -43,6 +45,16 @@ PLACE_TITLES = {"bordered": "outline clean", "framed": "frame clean", "backgroun
 
 PLACE_COLOURS = {"bordered": "tab:blue", "framed": "tab:orange", "background": "tab:green"}
 """The colours that they have there."""
+
+FORM_TITLES = {
+    "signed": "around 0",
+    "clipped": "around 0, clipped",
+    "absolute": "absolute value",
+    "mid_grey": "around 0.5",
+    "clipped_mid_grey": "around 0.5, clipped",
+}
+FORM_TITLES |= {f"{form}_added": f"{title}, added" for form, title in FORM_TITLES.items()}
+"""How each form of noise is called there; clipped: to 0..1."""
 
 Accuracies = Mapping[tuple[str, str, float], NDArray[np.float64]]
 """By form, place and standard deviation the accuracy of each network, (networks,)."""

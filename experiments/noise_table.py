@@ -11,7 +11,8 @@ folder of results has
   the paper's, by the root mean square of the differences; the closest form first;
 - ``ranges.csv``, at which standard deviations each part of the paper's claim holds: on average over
   the networks, and for each of them;
-- ``noise_table.png``, the curves.
+- ``noise_table.png``, the curves, and below them by how much one place is above the next, network
+  by network.
 
 Spreads are standard deviations over the networks. An image has the same noise wherever it is
 placed, at every standard deviation and for every network, but for its scale. With a threshold of 0
@@ -32,83 +33,23 @@ from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
-from experiments.intervals import mean_interval, sample_deviation
+from experiments.intervals import mean_interval
 from experiments.noise_accuracy import (
     ORDER,
     PAPER_ACCURACIES,
-    PLACE_COLOURS,
-    PLACE_TITLES,
     Accuracies,
     Measurement,
-    accuracies_of_clean_images,
     closest,
-    forms_of,
     ranges,
     read_accuracies,
-    standard_deviations_of,
 )
+from experiments.noise_table_drawing import draw
 from experiments.paper_claim import Claim, over_networks, over_settings, result_row, result_rows
-from experiments.plots import save
 from experiments.tables import write_csv
 from experiments.train import Network
 from insens_tf.evaluation import NOISE_FORMS, NoiseForm
-from insens_tf.new_figure import new_figure
 
 __all__ = ["CLAIMS", "draw", "main"]
-
-_FORM_TITLES = {
-    "signed": "around 0",
-    "clipped": "around 0, clipped to 0..1",
-    "absolute": "absolute value",
-    "mid_grey": "around 0.5",
-    "clipped_mid_grey": "around 0.5, clipped to 0..1",
-}
-_MOST_COLUMNS = 4
-
-
-def draw(folder: Path) -> None:
-    """Draw the accuracies of a folder of results over the standard deviation, a panel a form."""
-    accuracies = read_accuracies(folder / "accuracies.csv")
-    forms = forms_of(accuracies)
-    clean = 100 * accuracies_of_clean_images(accuracies).mean()
-    closest_of = {form: (one, distance) for form, one, distance, *_ in closest(accuracies)}
-    rows = -(-len(forms) // _MOST_COLUMNS)
-    columns = -(-len(forms) // rows)
-    figure = new_figure(2.9 * columns + 1.6, 2.9 * rows + 0.3)
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    for panel in panels.flat[len(forms) :]:
-        panel.set_axis_off()
-    for panel, form in zip(panels.flat, forms):
-        x = standard_deviations_of(accuracies, form)
-        for place, colour in PLACE_COLOURS.items():
-            values = 100 * np.array([accuracies[form, place, one] for one in x])
-            mean = values.mean(axis=1)
-            spread = np.array([sample_deviation(one) for one in values])
-            panel.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.25, lw=0)
-            panel.plot(x, mean, ".-", color=colour, label=PLACE_TITLES[place])
-            paper = 100 * PAPER_ACCURACIES[place]
-            panel.axhline(paper, color=colour, lw=1, ls="--", label=f"paper: {paper:.0f} %")
-        panel.axhline(clean, color="0.6", lw=1, ls=":", label=f"clean: {clean:.1f} %")
-        best, distance = closest_of[form]
-        panel.axvline(best, color="0.85", lw=4, zorder=0, label="closest to paper")
-        panel.set_title(
-            f"{_form_title(form)}\n{100 * distance:.1f} points off at {best:g}", fontsize=9
-        )
-        panel.set_xscale("log")
-        panel.set_xticks(x, [f"{one:g}" for one in x], fontsize=7, rotation=90)
-        panel.minorticks_off()
-        panel.set_ylim(0, 102)
-        panel.set_xlabel("standard deviation", fontsize=8)
-    for panel in panels[:, 0]:
-        panel.set_ylabel("accuracy, %", fontsize=8)
-    lines, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="outside right upper", fontsize=8, frameon=False)
-    save(figure, folder / "noise_table.png")
-
-
-def _form_title(form: str) -> str:
-    replacing = form.removesuffix("_added")
-    return _FORM_TITLES[replacing] + (", added" if form != replacing else "")
 
 
 def compute(

@@ -10,21 +10,38 @@ changed at a time, and writes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from experiments.activity import PAPER_ACTIVE_SHARE, active_shares
+from experiments.activity import COUNTED, PAPER_ACTIVE_SHARE, active_shares
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
-from experiments.intervals import sample_deviation
-from experiments.noise_accuracy import PAPER_ACCURACIES, PLACE_COLOURS, PLACE_TITLES, Measurement
-from experiments.plots import grouped_bars, save
+from experiments.noise_accuracy import (
+    FORM_TITLES,
+    PAPER_ACCURACIES,
+    PLACE_COLOURS,
+    PLACE_TITLES,
+    Measurement,
+)
+from experiments.plots import (
+    SMALL,
+    TEXT,
+    TWO_COLUMNS,
+    bar_of,
+    grouped_bars,
+    letter,
+    note_below,
+    save,
+)
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.evaluation import NOISE_FORMS
@@ -42,46 +59,80 @@ TRIED: Mapping[str, Mapping[str, Any]] = {
 }
 """The settings that are changed, by the title of the change."""
 
-_ACCURACIES = {"clean": "clean", **PLACE_TITLES}
+_ACCURACIES = {**PLACE_TITLES, "clean": "no noise"}
 _SHARES = {
-    "all": "all hidden neurons",
-    "all in subnetwork": "all, losing in max pooling is inactive",
-    "mean of layers in subnetwork": "mean of the layers' then",
+    one: COUNTED[one] for one in ("all", "all in subnetwork", "mean of layers in subnetwork")
 }
-_COLOURS = ("0.6", *PLACE_COLOURS.values())
+_LABEL = 13  # letters on a line
+_ACCURACY_COLOURS = (*PLACE_COLOURS.values(), "0.6")
+_SHARE_COLOURS = ("0.6", "tab:purple", "tab:pink")
 
 
 def draw(folder: Path) -> None:
     """Draw a folder of results as bars, with the paper's numbers as lines."""
     rows = read_csv(folder / "open_settings.csv")
     tried = list(dict.fromkeys(row["setting"] for row in rows))
-    figure = new_figure(1.3 * len(tried) + 3.4, 6)
-    accuracies, shares = figure.subplots(2, 1, sharex=True)
-    for panel, measured in ((accuracies, _ACCURACIES), (shares, _SHARES)):
-        bars = {}
-        for name, title in measured.items():
-            found = [
-                [
-                    100 * float(row["value"])
-                    for row in rows
-                    if (row["setting"], row["measured"]) == (one, name)
-                ]
-                for one in tried
-            ]
-            bars[title] = [np.mean(one) for one in found], [sample_deviation(one) for one in found]
-        grouped_bars(panel, bars, _COLOURS[: len(bars)])
+    figure = new_figure(TWO_COLUMNS, 4.2)
+    panels = figure.subplots(1, 2, sharey=True)
+    drawn = (_ACCURACIES, _ACCURACY_COLOURS, "test images"), (_SHARES, _SHARE_COLOURS, "neurons")
+    for panel, (measured, colours, what) in zip(panels, drawn, strict=True):
+        bars = {
+            title: [bar_of(_percents(rows, setting, one)) for setting in tried]
+            for one, title in measured.items()
+        }
+        grouped_bars(panel, bars, colours, across=True)
+        panel.set_xlabel(f"of the {what}, %", fontsize=TEXT)
+        panel.tick_params(labelsize=SMALL)
     of_paper = [
-        (accuracies, share, PLACE_COLOURS[place]) for place, share in PAPER_ACCURACIES.items()
+        (panels[0], share, PLACE_COLOURS[place]) for place, share in PAPER_ACCURACIES.items()
     ]
-    for panel, share, colour in (*of_paper, (shares, PAPER_ACTIVE_SHARE, "tab:red")):
+    for panel, share, colour in (*of_paper, (panels[1], PAPER_ACTIVE_SHARE, "tab:red")):
         label = f"paper: {100 * share:.0f} %"
-        panel.axhline(100 * share, color=colour, lw=1, ls="--", label=label)
-    for panel, title in ((accuracies, "accuracy, %"), (shares, "active neurons, %")):
-        panel.set_ylabel(title, fontsize=8)
-        panel.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
-        panel.tick_params(labelsize=8)
-    shares.set_xticks(range(len(tried)), tried)
+        panel.axvline(100 * share, color=colour, lw=1, ls="--", label=label)
+    for panel in panels:
+        _legend_below(panel)
+    broken = [textwrap.fill(one, _LABEL) for one in tried]
+    panels[0].set_yticks(range(len(tried)), broken, fontsize=TEXT)
+    letter(panels, ["accuracy without noise, and in noise", "active neurons"])
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    note_below(figure, _note(config, len({row["seed"] for row in rows})))
     save(figure, folder / "open_settings.png")
+
+
+def _legend_below(panel: Axes) -> None:
+    """Explain bars, and beside them the paper's numbers, which are lines."""
+    handles, labels = panel.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda number: labels[number].startswith("paper"))
+    panel.legend(
+        [handles[number] for number in order],
+        [labels[number] for number in order],
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.12),
+        ncols=2,
+        fontsize=TEXT,
+        frameon=False,
+    )
+
+
+def _note(config: Mapping[str, Any], networks: int) -> str:
+    of_several = (
+        f"Bars: means over {networks} networks for each setting; dots: the networks; lines: their "
+        "standard deviation."
+        if networks > 1
+        else "One network for each setting."
+    )
+    return (
+        f"{of_several} Noise: {FORM_TITLES[config['form']]}, of standard deviation "
+        f"{config['standard_deviation']:g}. *: losing in max pooling is inactive."
+    )
+
+
+def _percents(rows: Sequence[Mapping[str, str]], setting: str, measured: str) -> list[float]:
+    return [
+        100 * float(row["value"])
+        for row in rows
+        if (row["setting"], row["measured"]) == (setting, measured)
+    ]
 
 
 def compute(run: Run, count: int, form: str, standard_deviation: float) -> None:

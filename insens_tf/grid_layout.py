@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 from typing import NamedTuple
 
-__all__ = ["MARGIN", "NOTHING", "Box", "Extent", "GridLayout", "place_columns", "place_rows"]
+__all__ = [
+    "MARGIN",
+    "NOTHING",
+    "Box",
+    "Extent",
+    "GridLayout",
+    "Tracks",
+    "broken_lines",
+    "place_columns",
+    "place_rows",
+]
 
 MARGIN = 12
 """Screen pixels around everything."""
@@ -136,6 +146,22 @@ def place_rows(
         for row_title, titles in zip(row_titles, cell_titles)
     ]
     return Tracks.beginning_at(first, heights)
+
+
+def broken_lines(words: str, fits: Callable[[str], bool]) -> str:
+    """Break a text between words where a line does not fit; a word alone stays whole."""
+    lines: list[str] = []
+    for given_line in words.split("\n"):
+        line = ""
+        for word in given_line.split(" "):
+            longer = f"{line} {word}" if line else word
+            if line and not fits(longer):
+                lines.append(line)
+                line = word
+            else:
+                line = longer
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _tallest(titles: Sequence[Extent]) -> int:

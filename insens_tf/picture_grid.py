@@ -14,6 +14,7 @@ from insens_tf.grid_layout import (
     Box,
     Extent,
     GridLayout,
+    broken_lines,
     place_columns,
     place_rows,
 )
@@ -188,19 +189,11 @@ class _Page:
         return Extent(int(np.ceil(box.width)), int(np.ceil(box.height)))
 
     def _break_lines(self, label: Text, widest: int) -> None:
-        lines: list[str] = []
-        for given_line in label.get_text().split("\n"):
-            line = ""
-            for word in given_line.split(" "):
-                longer = f"{line} {word}" if line else word
-                label.set_text(longer)
-                if line and self.extent(label).width > widest:
-                    lines.append(line)
-                    line = word
-                else:
-                    line = longer
-            lines.append(line)
-        label.set_text("\n".join(lines))
+        def fits(line: str) -> bool:
+            label.set_text(line)
+            return self.extent(label).width <= widest
+
+        label.set_text(broken_lines(label.get_text(), fits))
 
     def resize(self, width: int, height: int) -> None:
         self._width, self._height = width, height

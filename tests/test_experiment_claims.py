@@ -46,9 +46,11 @@ def test_results_are_small_and_say_how_they_came_about(folder: Path) -> None:
     assert record["command"].startswith(f"python -m experiments.{record['config']['experiment']}")
     assert {"python", "tensorflow", "numpy", "insens_tf"} <= record["versions"].keys()
     assert all(0 < network["test_accuracy"] <= 1 for network in record["networks"])
-    assert list(folder.glob("*.png"))
+    pictures = {path.stem for path in folder.glob("*.png")}
+    assert pictures == {path.stem for path in folder.glob("*.pdf")} != set()
     assert {path.suffix for path in folder.iterdir()} <= {".json", ".csv", ".npz", ".pdf", ".png"}
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
+    assert max(path.stat().st_size for path in folder.iterdir()) < 1e6
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 3e6
     assert set(record["config"]["data_sha256"]) <= set(SETTINGS)
 
 

@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy import stats
 
 import insens_tf
 from data_scripts.preparation import write_npz
-from experiments import figure_7
+from experiments import figure_7, figure_7_drawing
 from experiments.map_correlations import compared_maps, images_of_seed
 from experiments.network_store import Store
-from experiments.tables import read_csv, write_csv
+from experiments.tables import read_csv
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.evaluation import CORRELATIONS
+from insens_tf.method_table import COMPARED_METHODS
+from insens_tf.two_conv import HIDDEN_LAYERS
 from tests.architectures import KERAS_2
 from tests.commands_here import run_here
 from tests.conftest import with_keras_2
@@ -151,8 +154,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = read_csv(tmp_path / "out" / "summary.csv")
     assert len(rows) == 2 * (5 + 3) * len(CORRELATIONS)
     assert {float(row["mean"]) for row in rows} == {0.25}
-    for values in ("all", "support"):
-        assert (tmp_path / "out" / f"figure_7_original_{values}.png").exists()
+    for picture in ("figure_7", "figure_7_variants"):
+        for kind in ("png", "pdf"):
+            assert (tmp_path / "out" / f"{picture}.{kind}").exists()
 
 
 def test_images_differ_between_networks_and_are_the_same_each_time() -> None:
@@ -195,22 +199,48 @@ def test_table_of_correlations(seed: int) -> None:
         assert numbers == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.slow
-def test_one_figure_an_explained_class_and_kind_of_value(tmp_path: Path) -> None:
+@pytest.mark.parametrize("explained", [("original",), ("original", "own")])
+def test_bars_are_means_and_dots_the_networks(explained: tuple[str, ...], tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    maps = compared_maps(("original", "own"))
-    correlations = random.uniform(-1, 1, (2, 2, len(maps), len(CORRELATIONS), 3))
-    rows = figure_7._summary(correlations.astype(np.float32), maps)
-    write_csv(tmp_path / "summary.csv", figure_7._HEAD, rows)
+    maps = compared_maps(explained)
+    correlations = random.uniform(-1, 1, (3, 2, len(maps), len(CORRELATIONS), 4))
+    correlations[0, 0, 0, 0, 1] = np.nan  # one image,
+    correlations[1, 0, 1, 0] = np.nan  # and one network
+    np.savez(
+        tmp_path / "correlations.npz",
+        correlations=correlations.astype(np.float32),
+        against=np.array(figure_7.AGAINST),
+        maps=np.array([f"{method} ({neuron})" for method, neuron in maps]),
+        kinds=np.array(CORRELATIONS),
+    )
+    read = figure_7_drawing.read_correlations(tmp_path / "correlations.npz")
 
-    figure_7.draw(tmp_path)
+    of_paper = figure_7_drawing.as_the_paper(read)
+    all_readings = figure_7_drawing.all_readings(read)
 
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
-        f"figure_7_{explained}_{values}.png"
-        for explained in ("original", "own")
-        for values in ("all", "support")
+    titles = [panel.get_title().replace("\n", " ") for panel in of_paper.axes]
+    assert titles == [
+        "(a) trained against untrained",
+        "(b) trained against shuffled labels",
+        "(c) trained against untrained",
+        "(d) trained against shuffled labels",
     ]
-    assert len(read_csv(tmp_path / "summary.csv")) == 2 * len(maps) * len(CORRELATIONS)
+    assert len(all_readings.axes) == 2 * (1 + len(explained))
+    shown = [maps.index((method, "original")) for method in COMPARED_METHODS]
+    layers = [maps.index((f"insens/{layer}", "layer")) for layer in HIDDEN_LAYERS]
+    for panel, against, of_panel in zip(
+        of_paper.axes, (0, 1, 0, 1), [[*shown, layers[-1]]] * 2 + [layers] * 2
+    ):
+        dots = [line for line in panel.lines if line.get_marker() == "o"]
+        bars = [bar.get_height() for bar in panel.findobj(Rectangle) if bar is not panel.patch]
+        heights = [height for height in bars if np.isfinite(height)]
+        assert len(dots) == len(heights) == len(of_panel)
+        for line, height, which in zip(dots, heights, of_panel):
+            values = correlations[:, against, which, 0].tolist()
+            kept = [[one for one in row if one == one] for row in values]
+            expected = [statistics.fmean(row) for row in kept if row]
+            assert line.get_ydata() == pytest.approx(expected, abs=1e-6)
+            assert height == pytest.approx(statistics.fmean(expected), abs=1e-6)
 
 
 def test_networks_that_do_not_fit_are_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import scipy.stats
 from click.testing import Result
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 import insens_tf
@@ -20,7 +23,15 @@ from experiments import figure_2, figure_4, figure_6
 from experiments.data import load_data, scaled
 from experiments.figure_2 import choose_neurons, cosine_similarities, light_seen
 from experiments.figure_4 import localisation, share_of_sign
-from experiments.maps_figure import Panel, draw_panels, examples, read_panel, write_panel
+from experiments.map_sheet import Block, sheet
+from experiments.maps_figure import (
+    Panel,
+    draw_panels,
+    examples,
+    names_of_inputs,
+    read_panel,
+    write_panel,
+)
 from experiments.tables import read_csv
 from experiments.two_conv_settings import SETTINGS
 from insens_tf.files import load_model
@@ -240,29 +251,52 @@ def test_figure_2_counts_neurons_in_black_fields(tmp_path: Path) -> None:
             np.testing.assert_allclose(products + numbers[f"{name}_bias"], shown, atol=2e-3)
 
 
-@pytest.mark.slow
-def test_figure_2_crosses_out_what_is_inactive(tmp_path: Path) -> None:
+def test_figure_2_frames_what_is_active_and_outlines_what_has_weights() -> None:
     generator = np.random.default_rng(0)
     numbers: dict[str, Any] = {"images": generator.random((4, 28, 28, 1))}
-    crossed = {}
     for layer, rank in (("conv_2", 3), ("dense", 1)):
-        crossed[layer] = generator.random((4, 5)) < 0.5
+        weights = generator.normal(size=(4, 5, 28, 28, 1)).astype(np.float16)
+        if layer == "conv_2":
+            weights[:, :, :6] = weights[:, :, :, 20:] = 0
         numbers |= {
             f"{layer}_neurons": generator.integers(0, 9, (5, rank)),
-            f"{layer}_weights": generator.normal(size=(4, 5, 28, 28, 1)).astype(np.float16),
-            f"{layer}_activity": np.where(crossed[layer], -1.0, 1.0),
+            f"{layer}_weights": weights,
+            f"{layer}_activity": generator.normal(size=(4, 5)),
             f"{layer}_bias": generator.normal(size=(4, 5)),
             f"{layer}_sees_light": generator.random((4, 5)) < 0.5,
         }
-    np.savez_compressed(tmp_path / "projections.npz", **numbers)
 
-    figure_2.draw(tmp_path)
+    figure = figure_2.drawn(numbers)
 
-    canvas = pixels(tmp_path / "figure_2.png")
-    for layer, flags in crossed.items():
-        for i, n in product(range(4), range(5)):
-            drawn = places(canvas, heatmap(numbers[f"{layer}_weights"][i, n]), 4)
-            assert len(drawn) == (0 if flags[i, n] else 1)
+    places = {
+        np.asarray(axes.images[0].get_array()).tobytes(): axes.get_position()
+        for axes in figure.axes
+    }
+    framed = {kind: boxes(figure, kind) for kind in ("active", "inactive", "outline")}
+    assert len(framed["active"]) + len(framed["inactive"]) == 2 * 4 * 5
+    assert len(framed["outline"]) == 4 * 5
+    for layer, i, n in product(("conv_2", "dense"), range(4), range(5)):
+        place = places[heatmap(numbers[f"{layer}_weights"][i, n]).tobytes()]
+        kind = "active" if numbers[f"{layer}_activity"][i, n] > 0 else "inactive"
+        assert sum(around(one, place) for one in framed[kind]) == 1
+        if layer == "conv_2":
+            top, right = place.y1 - place.height * 6 / 28, place.x0 + place.width * 20 / 28
+            part = Bbox.from_extents(place.x0, place.y0, right, top)
+            assert sum(around(one, part) for one in framed["outline"]) == 1
+    daggers = sum("†" in text.get_text() for text in figure.texts)
+    dark = sum((~numbers[f"{layer}_sees_light"]).sum() for layer in ("conv_2", "dense"))
+    assert daggers == dark + 1  # the note explains it
+
+
+def boxes(figure: Figure, name: str) -> list[Bbox]:
+    """The boxes of the lines that were given a name."""
+    return [one.get_bbox() for one in figure.findobj(Rectangle) if one.get_gid() == name]
+
+
+def around(line: Bbox, box: Bbox) -> bool:
+    """Whether a line is around a box, at a distance of some dots."""
+    away = np.array([box.x0 - line.x0, box.y0 - line.y0, line.x1 - box.x1, line.y1 - box.y1])
+    return bool((away > 0).all() and (away < 4e-3).all())
 
 
 # --------------------------------------------------------------------------------------------------
@@ -313,6 +347,7 @@ def test_figure_4_measures_each_place_by_itself(
     assert [panel.title for panel in panels] == [
         f"{place} MNIST" for place in ("clean", "bordered", "background", "framed")
     ]
+    assert list(panels[0].names) == ["1", "1"]
     clean = panels[0].images
     lit = clean > 0
     for number, panel in enumerate(panels):
@@ -353,7 +388,9 @@ def made_panel(seed: int, side: int, count: int, channels: int) -> Panel:
     shape = (count, side, side, channels)
     names = ("gradient", "insens/conv_2")
     maps = {name: generator.normal(size=shape).astype(np.float32) * 1e5 for name in names}
-    return Panel(f"made {seed}", generator.random(shape), maps)
+    return Panel(
+        f"made {seed}", generator.random(shape), maps, [f"input {i}" for i in range(count)]
+    )
 
 
 def test_panels_are_read_as_they_are_drawn(tmp_path: Path) -> None:
@@ -364,6 +401,7 @@ def test_panels_are_read_as_they_are_drawn(tmp_path: Path) -> None:
     read = read_panel(tmp_path / "panel.npz")
 
     assert read.title == "made 0"
+    assert list(read.names) == ["input 0", "input 1", "input 2"]
     np.testing.assert_allclose(read.images, panel.images, atol=1e-3)
     assert list(read.maps) == list(panel.maps)
     for name, maps in panel.maps.items():
@@ -381,18 +419,53 @@ def test_panels_are_drawn_side_by_side_to_the_pixel(tmp_path: Path, sides: list[
     for number, side in enumerate(sides):
         write_panel(tmp_path / f"{number}.npz", made_panel(number, side, 2, 3))
 
-    draw_panels(tmp_path, "figure.png")
+    draw_panels(tmp_path, "figure.png", "{images} images")
 
     canvas = pixels(tmp_path / "figure.png")
     for number, side in enumerate(sides):
         drawn = heatmap(read_panel(tmp_path / f"{number}.npz").maps["insens/conv_2"])
-        (first,), (second,) = (places(canvas, one, round(112 / side)) for one in drawn)
+        (first,), (second,) = (places(canvas, one, 140 // side) for one in drawn)
         assert first[0] < second[0]
         corners.append(first)
     for number, (top, left) in enumerate(corners):
         row, column = divmod(number, 2)
         assert (left > canvas.shape[1] / 2) == bool(column) or len(corners) == 1
         assert (top > canvas.shape[0] / 2) == bool(row) or len(corners) < 3
+
+
+def test_inputs_are_drawn_on_one_grey_scale_whatever_the_noise(tmp_path: Path) -> None:
+    images = np.array([[-3.0, 0.0], [1.0, 4.0]]).reshape(1, 2, 2, 1)
+    write_panel(tmp_path / "noisy.npz", Panel("noisy", images, {"gradient": images}))
+
+    draw_panels(tmp_path, "figure.png", "", side=20)
+
+    expected = np.array([[0, 0], [255, 255]], np.uint8)[..., np.newaxis].repeat(3, axis=-1)
+    assert len(places(pixels(tmp_path / "figure.png"), expected, 10)) == 1
+
+
+def test_inputs_are_named_and_so_is_what_they_are_taken_for() -> None:
+    names = names_of_inputs("cifar10", np.array([0, 3]), np.array([0, 5]))
+    assert names == ["aeroplane", "cat,\nclassified\nas dog"]
+    assert names_of_inputs("mnist", np.array([8]), np.array([3])) == ["8,\nclassified\nas 3"]
+
+
+def test_a_sheet_says_how_maps_are_scaled_and_letters_its_blocks() -> None:
+    one = np.zeros((4, 4, 3), np.uint8)
+    named = Block("first", [[one, one]], ["input", "Integrated gradients"], ["a name"])
+    untitled = Block("", [[one]], ["x"])
+
+    figure = sheet([[untitled, named], [named]], "And a note.", 140)
+
+    texts = [text.get_text() for text in figure.texts]
+    assert [text for text in texts if "first" in text] == ["(a) first", "(b) first"]
+    assert "Integrated\ngradients" in texts
+    said = " ".join(" ".join(texts).split())
+    assert "ach map divided by its largest magnitude: red positive, blue negative, white 0" in said
+    assert "And a note." in said
+    for text in figure.texts:
+        box = text.get_window_extent().transformed(figure.transFigure.inverted())
+        assert min(box.x0, box.y0) >= 0
+        assert max(box.x1, box.y1) <= 1
 
 
 # --------------------------------------------------------------------------------------------------

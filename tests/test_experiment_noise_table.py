@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from tensorflow import keras
 
 from data_scripts.preparation import write_npz
-from experiments import noise_table, open_settings
+from experiments import noise_table, noise_table_drawing, open_settings
 from experiments.data import fingerprint
 from experiments.network_store import Store
-from experiments.noise_accuracy import accuracy, closest, ranges
+from experiments.noise_accuracy import accuracy, closest, ranges, read_accuracies
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings, build
 from insens_tf.evaluation import NOISE_FORMS, add_noise
@@ -239,6 +239,7 @@ def test_what_is_done_is_not_done_again(folders: Path, monkeypatch: pytest.Monke
     (folders / "out" / "noise_table.png").unlink()
     command(folders, "--redraw", folders / "out")
     assert (folders / "out" / "noise_table.png").read_bytes() == picture
+    assert (folders / "out" / "noise_table.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("forms", slow_but([1, 4, 5, 8], 5))
@@ -253,9 +254,24 @@ def test_a_panel_a_form(forms: int, tmp_path: Path) -> None:
                 ]
     (tmp_path / "accuracies.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    noise_table.draw(tmp_path)
+    figure = noise_table_drawing.drawn(read_accuracies(tmp_path / "accuracies.csv"))
 
-    assert (tmp_path / "noise_table.png").read_bytes().startswith(b"\x89PNG")
+    panels = np.array(figure.axes).reshape(3, forms)
+    found = {
+        (row["form"], row["place"], float(row["standard_deviation"]), row["seed"]): float(
+            row["accuracy"]
+        )
+        for row in rows(tmp_path / "accuracies.csv")
+    }
+    for column, form in zip(panels.T, list(NOISE_FORMS)[:forms], strict=True):
+        for panel, places in zip(column[1:], (("bordered", "framed"), ("framed", "background"))):
+            dots = [line.get_ydata().tolist() for line in panel.lines if line.get_marker() == "o"]
+            for deviation, of_networks in zip((0.1, 1.0), dots, strict=True):
+                above, below = ([found[form, one, deviation, n] for n in "01"] for one in places)
+                expected = [100 * (one - other) for one, other in zip(above, below)]
+                assert of_networks == pytest.approx(expected)
+                lead = panel.containers[0].lines[0].get_ydata()[(0.1, 1.0).index(deviation)]
+                assert lead == pytest.approx(sum(expected) / 2)
 
 
 # --------------------------------------------------------------------------------------------------

@@ -134,3 +134,4 @@ def test_pictures_of_a_folder(datasets: tuple[str, ...], networks: int, tmp_path
 
     pictures = {"likeness.png", *(f"maps_{dataset}.png" for dataset in datasets)}
     assert {path.name for path in tmp_path.glob("*.png")} == pictures
+    assert {path.stem for path in tmp_path.glob("*.pdf")} == {Path(one).stem for one in pictures}

@@ -51,7 +51,7 @@ PICTURES = {
     "stability": ["stability.png"],
     "further_claims": ["further_claims.png"],
     "figure_7_bounds": ["figure_7_bounds.png"],
-    "figure_7": ["figure_7_original_all.png", "figure_7_original_support.png"],
+    "figure_7": ["figure_7.png", "figure_7_variants.png"],
 }
 
 
@@ -112,16 +112,20 @@ def assert_complete(name: str, pictures: list[str], out: Path) -> None:
     for picture in pictures:
         with Image.open(out / picture) as image:
             pixels = np.asarray(image.convert("L"))
+            assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         assert pixels.std() > 0
-        drawn[picture] = pixels
+        beside = (out / picture).with_suffix(".pdf")
+        drawn[picture] = pixels, beside.read_bytes()
         (out / picture).unlink()
+        beside.unlink()
 
     redrawn = CliRunner().invoke(command_of(name), ["--redraw", str(out)])
 
     assert redrawn.exit_code == 0, redrawn.output
-    for picture, pixels in drawn.items():
+    for picture, (pixels, vectors) in drawn.items():
         with Image.open(out / picture) as image:
             np.testing.assert_array_equal(np.asarray(image.convert("L")), pixels)
+        assert (out / picture).with_suffix(".pdf").read_bytes() == vectors
 
 
 # Of what has been trained for seconds many outputs are negative.

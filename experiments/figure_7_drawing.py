@@ -168,5 +168,6 @@ def _note(correlations: Correlations, which: str = "") -> str:
     networks = len(correlations.means)
     return (
         f"{which} Bars: means over {networks} networks of each kind and {correlations.images} "
-        "test images for each; dots: the networks; lines: standard deviation over networks."
+        "test images for each, where it is defined; dots: the networks; lines: standard deviation "
+        "over networks."
     ).strip()

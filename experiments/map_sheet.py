@@ -61,8 +61,6 @@ class Block:
         The pictures, RGB, of one size.
     columns
         The columns' titles.
-    row_titles
-        To the left of each row, or none.
     above
         Small titles of the pictures, row by row, or none.
     frames
@@ -74,7 +72,6 @@ class Block:
     title: str
     rows: Sequence[Sequence[Picture]]
     columns: Sequence[str]
-    row_titles: Sequence[str] = ()
     above: Sequence[Sequence[str]] = ()
     frames: Sequence[Sequence[str | None]] = ()
     outlined: Sequence[Sequence[Part | None]] = ()
@@ -107,7 +104,7 @@ def sheet(lines: Sequence[Sequence[Block]], note: str, side: int) -> Figure:
         down = _rows_of(page, blocks, side)
         heading = max((_height(TITLE) for block in blocks if block.title), default=0)
         for block in blocks:
-            layout = GridLayout(side, _columns_of(page, block, side), down)
+            layout = GridLayout(side, _columns_of(block, side), down)
             title = next(titles) if block.title else ""
             page.draw(block, layout, title, (left, top + heading))
             left += layout.width + _BETWEEN
@@ -131,10 +128,10 @@ def _rows_of(page: _Page, blocks: Sequence[Block], side: int) -> Tracks:
     )
 
 
-def _columns_of(page: _Page, block: Block, side: int) -> Tracks:
+def _columns_of(block: Block, side: int) -> Tracks:
     return place_columns(
         _width(block, side),
-        [page.extent(one) for one in block.row_titles] or [NOTHING],
+        [NOTHING],
         # A word that is wider than its column reaches into the gaps beside it.
         [NOTHING] * len(block.columns),
         [[]],
@@ -186,9 +183,14 @@ class _Page:
         return filled(self.figure, words, dots / DOTS_PER_INCH)
 
     def with_broken_titles(self, block: Block, side: int) -> Block:
-        """Break titles of columns that are wider than these."""
-        titles = [self.filled(one, _width(block, side)) for one in block.columns]
-        return replace(block, columns=titles)
+        """Break titles that are wider than their columns."""
+
+        def broken(titles: Sequence[str]) -> list[str]:
+            return [self.filled(one, _width(block, side)) for one in titles]
+
+        return replace(
+            block, columns=broken(block.columns), above=[broken(one) for one in block.above]
+        )
 
     def text(self, words: str, place: tuple[float, float], size: float, **look: Any) -> None:
         text = self.figure.text(0, 0, words, fontsize=size, linespacing=1.1, **look)
@@ -204,9 +206,6 @@ class _Page:
         centred = {"ha": "center", "va": "bottom"}
         for c, words in enumerate(block.columns):
             self.text(words, _moved(layout.column_title(c), corner), SMALL, **centred)
-        for r, words in enumerate(block.row_titles):
-            place = _moved(layout.row_title(r), corner)
-            self.text(words, place, SMALL, ha="right", va="center")
         for r, titles in enumerate(block.above):
             for c, words in enumerate(titles):
                 self.text(words, _moved(layout.cell_title(r, c), corner), SMALL, **centred)

@@ -228,7 +228,7 @@ def names_of_inputs(
     """
     return [
         class_name(dataset, label)
-        + ("" if label == found else f",\nclassified\nas {class_name(dataset, found)}")
+        + ("" if label == found else f" as\N{NO-BREAK SPACE}{class_name(dataset, found)}")
         for label, found in zip(labels.tolist(), classes.tolist(), strict=True)
     ]
 
@@ -323,6 +323,10 @@ def draw_panels(folder: Path, name: str, note: str, side: int = SIDE) -> None:
         blocks[start : start + _COLUMNS_OF_PANELS]
         for start in range(0, len(blocks), _COLUMNS_OF_PANELS)
     ]
+    if panels[0].names:
+        note += (
+            " Above an input: its class, and as which the network classifies it where it is wrong."
+        )
     save(sheet(lines, note.format(images=len(panels[0].images)), side), folder / name)
 
 
@@ -334,7 +338,7 @@ def _block(panel: Panel) -> Block:
         panel.title,
         list(zip(*pictures, strict=True)),
         ["input", *(METHOD_TITLES[name].replace(" (", "\n(") for name in panel.maps)],
-        row_titles=panel.names,
+        above=[[name, *[""] * len(panel.maps)] for name in panel.names],
     )
 
 

@@ -79,7 +79,7 @@ def drawn(accuracies: Accuracies) -> Figure:
         titles.append(f"{title}\n{100 * distance:.1f} points off at {at:g}")
     _name_rows(panels[:, 0])
     figure.align_ylabels(panels[:, 0])
-    letter(panels.flat, titles + [""] * (panels.size - len(forms)))
+    letter(panels.flat, titles + [""] * (panels.size - len(forms)), TEXT)
     legend_above(figure, panels[0, 0], 4)
     note_below(figure, _note(len(accuracies_of_clean_images(accuracies))))
     return figure

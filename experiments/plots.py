@@ -143,10 +143,10 @@ def lettered(titles: Sequence[str]) -> list[str]:
     return [f"({one}) {title}".rstrip() for one, title in zip(ascii_lowercase, titles)]
 
 
-def letter(panels: Iterable[Axes], titles: Sequence[str]) -> None:
+def letter(panels: Iterable[Axes], titles: Sequence[str], size: float = TITLE) -> None:
     """Write above panels their titles, :func:`lettered`."""
     for panel, title in zip(panels, lettered(titles), strict=True):
-        panel.set_title(title, fontsize=TITLE)
+        panel.set_title(title, fontsize=size)
 
 
 def legend_above(figure: Figure, panel: Axes, columns: int) -> None:

@@ -445,13 +445,13 @@ def test_inputs_are_drawn_on_one_grey_scale_whatever_the_noise(tmp_path: Path) -
 
 def test_inputs_are_named_and_so_is_what_they_are_taken_for() -> None:
     names = names_of_inputs("cifar10", np.array([0, 3]), np.array([0, 5]))
-    assert names == ["aeroplane", "cat,\nclassified\nas dog"]
-    assert names_of_inputs("mnist", np.array([8]), np.array([3])) == ["8,\nclassified\nas 3"]
+    assert names == ["aeroplane", "cat as\N{NO-BREAK SPACE}dog"]
+    assert names_of_inputs("mnist", np.array([8]), np.array([3])) == ["8 as\N{NO-BREAK SPACE}3"]
 
 
 def test_a_sheet_says_how_maps_are_scaled_and_letters_its_blocks() -> None:
     one = np.zeros((4, 4, 3), np.uint8)
-    named = Block("first", [[one, one]], ["input", "Integrated gradients"], ["a name"])
+    named = Block("first", [[one, one]], ["input", "Integrated gradients"], above=[["a name", ""]])
     untitled = Block("", [[one]], ["x"])
 
     figure = sheet([[untitled, named], [named]], "And a note.", 140)
@@ -462,6 +462,7 @@ def test_a_sheet_says_how_maps_are_scaled_and_letters_its_blocks() -> None:
     said = " ".join(" ".join(texts).split())
     assert "ach map divided by its largest magnitude: red positive, blue negative, white 0" in said
     assert "And a note." in said
+    assert texts.count("a name") == 2
     for text in figure.texts:
         box = text.get_window_extent().transformed(figure.transFigure.inverted())
         assert min(box.x0, box.y0) >= 0

@@ -28,9 +28,9 @@ TITLES = {
 
 # Of other data sets, which are digits, a class is called by its number.
 _CLASSES = {
-    "fashion_mnist": "T-shirt,trousers,pullover,dress,coat,sandal,shirt,trainer,bag,boot",
-    "cifar10": "aeroplane,car,bird,cat,deer,dog,frog,horse,ship,lorry",
-    "smallnorb": "animal,human,aeroplane,lorry,car",
+    "fashion_mnist": "T-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot",
+    "cifar10": "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck",
+    "smallnorb": "animal,human,airplane,truck,car",
 }
 
 

@@ -36,9 +36,8 @@ from experiments.plane_drawing import (
     draw_moons,
     draw_point,
     draw_regions,
-    number,
 )
-from experiments.plots import draw_for_print
+from experiments.plots import draw_for_print, number
 
 __all__ = ["SIZE", "draw", "draw_network", "draw_on", "layers_at", "main", "measured", "most_mixed"]
 

@@ -29,8 +29,8 @@ import insens_tf
 from data_scripts.preparation import DataError
 from experiments import two_inputs
 from experiments.experiment import Experiment, Run
-from experiments.plane_drawing import draw_arrow, draw_line, draw_point, draw_regions, number
-from experiments.plots import draw_for_print
+from experiments.plane_drawing import draw_arrow, draw_line, draw_point, draw_regions
+from experiments.plots import draw_for_print, number
 from insens_tf.regions import Slice
 
 __all__ = ["SIZE", "draw", "draw_on", "main", "measured", "zero_curve"]

@@ -23,7 +23,6 @@ __all__ = [
     "draw_moons",
     "draw_point",
     "draw_regions",
-    "number",
 ]
 
 POSITIVE, NEGATIVE = "#c8382c", "#2c5cc8"
@@ -36,12 +35,6 @@ SHADE = "#fde9a9"
 """Of the region that a drawing is about."""
 
 Floats = NDArray[np.float64]
-
-
-def number(value: float, digits: int = 2) -> str:
-    """Return a number as it is written in drawings."""
-    # What is rounded to 0 has no sign.
-    return f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
 
 
 def draw_regions(

@@ -36,6 +36,7 @@ __all__ = [
     "letter",
     "lettered",
     "note_below",
+    "number",
     "save",
     "write_picture",
 ]
@@ -134,6 +135,12 @@ def _draw_networks(panel: Axes, place: float, width: float, bar: Bar, *, across:
     x, y = (bar.networks, aside) if across else (aside, bar.networks)
     size = 1.3 if len(bar.networks) > 6 else 2.2
     panel.plot(x, y, "o", color="black", alpha=0.75, markersize=size, markeredgewidth=0, zorder=3)
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Return a number as it is written in drawings."""
+    # What is rounded to 0 has no sign.
+    return f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
 
 
 def lettered(titles: Sequence[str]) -> list[str]:

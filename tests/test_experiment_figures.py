@@ -19,7 +19,7 @@ from PIL import Image
 
 import insens_tf
 from data_scripts.preparation import DataError, write_npz
-from experiments import figure_2, figure_4, figure_6
+from experiments import figure_2, figure_2_drawing, figure_4, figure_6
 from experiments.data import load_data, scaled
 from experiments.figure_2 import choose_neurons, cosine_similarities, light_seen
 from experiments.figure_4 import localisation, share_of_sign
@@ -266,7 +266,7 @@ def test_figure_2_frames_what_is_active_and_outlines_what_has_weights() -> None:
             f"{layer}_sees_light": generator.random((4, 5)) < 0.5,
         }
 
-    figure = figure_2.drawn(numbers)
+    figure = figure_2_drawing.drawn(numbers)
 
     places = {
         np.asarray(axes.images[0].get_array()).tobytes(): axes.get_position()
@@ -445,7 +445,7 @@ def test_inputs_are_drawn_on_one_grey_scale_whatever_the_noise(tmp_path: Path) -
 
 def test_inputs_are_named_and_so_is_what_they_are_taken_for() -> None:
     names = names_of_inputs("cifar10", np.array([0, 3]), np.array([0, 5]))
-    assert names == ["aeroplane", "cat as\N{NO-BREAK SPACE}dog"]
+    assert names == ["airplane", "cat as\N{NO-BREAK SPACE}dog"]
     assert names_of_inputs("mnist", np.array([8]), np.array([3])) == ["8 as\N{NO-BREAK SPACE}3"]
 
 

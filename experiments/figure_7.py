@@ -52,7 +52,6 @@ from experiments.tables import write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import UNTRAINED_SEED, build
 from insens_tf.evaluation import CORRELATIONS, EXPLAINED_NEURONS
-from insens_tf.method_table import COMPARED_METHODS
 
 __all__ = ["CLAIMS", "draw", "main"]
 

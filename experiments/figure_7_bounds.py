@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
 from experiments.experiment import Experiment, Run
+from experiments.figure_7_drawing import read_correlations
 from experiments.intervals import mean_interval
 from experiments.map_correlations import (
     OF_THE_LAYER,
@@ -40,8 +41,17 @@ from experiments.map_correlations import (
 )
 from experiments.method_maps import INSENS_METHODS, METHOD_TITLES, method_maps, predicted
 from experiments.network_store import Store
-from experiments.plots import grouped_bars, save
-from experiments.tables import read_csv, write_csv
+from experiments.plots import (
+    SMALL,
+    TEXT,
+    TWO_COLUMNS,
+    grouped_bars,
+    legend_above,
+    letter,
+    note_below,
+    save,
+)
+from experiments.tables import write_csv
 from experiments.train import Network
 from experiments.two_conv_settings import UNTRAINED_SEED, build
 from insens_tf.evaluation import CORRELATIONS
@@ -106,7 +116,7 @@ def compute(run: Run, count: int, images: int) -> None:
     np.savez_compressed(
         run.folder / "correlations.npz",
         correlations=correlations,
-        comparisons=np.array(list(COMPARISONS)),
+        against=np.array(list(COMPARISONS)),
         maps=np.array([f"{method} ({neuron})" for method, neuron in maps]),
         kinds=np.array(CORRELATIONS),
         images=np.array([pair.images for pair in pairs]),
@@ -171,43 +181,30 @@ def _summary(
 
 def draw(folder: Path) -> None:
     """Draw the correlations of signed maps and of magnitudes, a group of bars a method."""
-    rows = read_csv(folder / "summary.csv")
-    titles = [*COMPARED_METHODS, *INSENS_METHODS.values()]
-    figure = new_figure(7.0, 4.8)
+    correlations = read_correlations(folder / "correlations.npz")
+    shown = [(one, _EXPLAINED[-1]) for one in COMPARED_METHODS]
+    shown += [(one, OF_THE_LAYER) for one in INSENS_METHODS.values()]
+    figure = new_figure(TWO_COLUMNS, 4.6)
     panels = figure.subplots(2, 1, sharex=True)
-    for letter, panel, kind in zip("ab", panels, CORRELATIONS, strict=False):
-        bars = {}
-        for comparison, label in COMPARISONS.items():
-            found = {
-                row["method"]: row
-                for row in rows
-                if (row["comparison"], row["correlation"]) == (comparison, kind)
-                and row["explained"] in ("own", OF_THE_LAYER)
-            }
-            means, low = (
-                np.array([float(found[method][column]) for method in titles])
-                for column in ("mean", "low")
-            )
-            bars[label] = (means, means - low)
+    titles = {"signed": "signed maps", "absolute": "magnitudes"}
+    for panel, kind in zip(panels, titles, strict=True):
+        bars = {
+            label: [correlations.bar(comparison, *one, kind) for one in shown]
+            for comparison, label in COMPARISONS.items()
+        }
         grouped_bars(panel, bars, _COLOURS)
         panel.axhline(0, color="black", linewidth=0.6)
-        panel.set_title(
-            f"({letter}) {'magnitudes' if kind == 'absolute' else 'signed maps'}",
-            fontsize=8,
-            loc="left",
-        )
-        panel.set_ylabel("Spearman rank correlation", fontsize=7)
-        panel.tick_params(labelsize=7)
-    panels[-1].set_xticks(range(len(titles)), [METHOD_TITLES[one] for one in titles], fontsize=7)
-    pairs = max(int(row["pairs"]) for row in rows)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=2,
-        fontsize=7,
-        frameon=False,
-        title=f"n = {pairs} pairs of networks, lines are 95 % intervals; own classes explained",
-        title_fontsize=7,
+        panel.set_ylabel("Spearman rank correlation", fontsize=TEXT)
+        panel.tick_params(labelsize=SMALL)
+    letter(panels, list(titles.values()))
+    names = [METHOD_TITLES[method] for method, _ in shown]
+    panels[-1].set_xticks(range(len(shown)), names, fontsize=TEXT)
+    legend_above(figure, panels[0], 2)
+    note_below(
+        figure,
+        f"Each network's own class explained. Bars: means over {len(correlations.means)} pairs of "
+        f"networks and {correlations.images} test images for each, where it is defined; dots: the "
+        "pairs; lines: standard deviation over pairs.",
     )
     save(figure, folder / "figure_7_bounds.png")
 

@@ -39,7 +39,18 @@ from experiments.intervals import mean_interval
 from experiments.map_correlations import zero_maps_counted
 from experiments.method_maps import PENULTIMATE, baseline_maps
 from experiments.network_store import Store
-from experiments.plots import grouped_bars, save
+from experiments.plots import (
+    SMALL,
+    TEXT,
+    TWO_COLUMNS,
+    Bar,
+    bar_of,
+    grouped_bars,
+    legend_above,
+    letter,
+    note_below,
+    save,
+)
 from experiments.pooling_losers import with_losers_inactive
 from experiments.propositions import projection_errors
 from experiments.tables import read_csv, write_csv
@@ -51,7 +62,16 @@ from insens_tf.two_conv import HIDDEN_LAYERS
 
 __all__ = ["main", "numbers"]
 
-KINDS = ("trained", "untrained")
+_COLOURS = {"trained": "tab:red", "untrained": "0.62"}
+"""The kinds of networks, and how they are drawn."""
+
+_GROUP_TITLES = {
+    **{("with the input", layer): f"l = {number}" for layer, number in HIDDEN_LAYERS.items()},
+    ("positive on the digit", PENULTIMATE): "Insens\nl = 5 +",
+    ("positive on the digit", "gradient"): "Gradient\n+",
+    ("negative on the outline", PENULTIMATE): "Insens\nl = 5 -",
+    ("negative on the outline", "gradient"): "Gradient\n-",
+}
 
 CHECKED_IMAGES, CHECKED_NEURONS = 5, 10
 """Of which Propositions 1 and 2 are tried, in each layer and network."""
@@ -168,7 +188,7 @@ def _measure(task: _Task) -> dict[str, NDArray[Any]]:
     digits = task.network.dataset in _DIGITS
     rows = [
         (kind, *number)
-        for kind, model in zip(KINDS, models, strict=True)
+        for kind, model in zip(_COLOURS, models, strict=True)
         for number in numbers(model, x, x_train, digits)
     ]
     *names, values = zip(*rows, strict=True)
@@ -217,66 +237,49 @@ def _summary(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
 
 def draw(folder: Path) -> None:
     """Draw what of Insens an untrained network has, too."""
-    rows = read_csv(folder / "summary.csv")
+    rows = read_csv(folder / "numbers.csv")
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    figure = new_figure(7.0, 2.6)
-    panels = figure.subplots(1, len(datasets) + 1, squeeze=False)[0]
-
-    def bars(dataset: str, measured: str, layers: list[str]) -> dict[str, Any]:
-        found = {}
-        for kind in KINDS:
-            mine = {
-                row["layer"]: row
-                for row in rows
-                if (row["dataset"], row["network"], row["measured"]) == (dataset, kind, measured)
-            }
-            mean, low = (
-                np.array([float(mine[layer][column]) for layer in layers])
-                for column in ("mean", "low")
-            )
-            found[kind] = mean, mean - low
-        return found
-
-    layers = list(HIDDEN_LAYERS)
-    titles = [f"l = {number}" for number in HIDDEN_LAYERS.values()]
-    for letter, panel, dataset in zip("abcd", panels, datasets, strict=False):
-        grouped_bars(panel, bars(dataset, "with the input", layers), ("tab:red", "0.6"))
-        panel.set_xticks(range(len(layers)), titles)
-        panel.set_title(f"({letter}) {TITLES[dataset]}", fontsize=8, loc="left")
-        panel.set_ylim(0, 1)
-    panels[0].set_ylabel("Spearman rank correlation\nof Insens with the image", fontsize=7)
     digits = [dataset for dataset in datasets if dataset in _DIGITS]
-    last = panels[-1]
-    if digits:
-        measures = {"positive on the digit": "digit +", "negative on the outline": "outline -"}
-        shown = [PENULTIMATE, "gradient"]
-        found = [bars(digits[0], measured, shown) for measured in measures]
-        groups = {
-            kind: tuple(np.concatenate([one[kind][part] for one in found]) for part in (0, 1))
-            for kind in KINDS
-        }
-        grouped_bars(last, groups, ("tab:red", "0.6"))
-        names = ["Insens", "gradient"]
-        last.set_xticks(
-            range(4), [f"{name}\n{one}" for one in measures.values() for name in names], fontsize=6
-        )
-        last.set_title(
-            f"({'abcd'[len(datasets)]}) {TITLES[digits[0]]}, signs", fontsize=8, loc="left"
-        )
-        last.set_ylim(0, 1)
-    for panel in panels:
-        panel.tick_params(axis="y", labelsize=7)
-    networks = max(int(row["networks"]) for row in rows)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=2,
-        fontsize=7,
-        frameon=False,
-        title=f"n = {networks} networks, lines are 95 % intervals",
-        title_fontsize=7,
+    figure = new_figure(TWO_COLUMNS, 2.5)
+    panels = figure.subplots(1, len(datasets) + len(digits), sharey=True, squeeze=False)[0]
+    layers = [("with the input", layer) for layer in HIDDEN_LAYERS]
+    signs = [
+        (measured, name)
+        for measured in ("positive on the digit", "negative on the outline")
+        for name in (PENULTIMATE, "gradient")
+    ]
+    shown = [(dataset, layers) for dataset in datasets] + [(dataset, signs) for dataset in digits]
+    for panel, (dataset, groups) in zip(panels, shown, strict=True):
+        bars = {kind: [_bar(rows, dataset, kind, *group) for group in groups] for kind in _COLOURS}
+        grouped_bars(panel, bars, list(_COLOURS.values()))
+        panel.axhline(0, color="black", linewidth=0.6)
+        panel.tick_params(labelsize=SMALL)
+        names = [_GROUP_TITLES[group] for group in groups]
+        panel.set_xticks(range(len(groups)), names, fontsize=SMALL)
+    letter(
+        panels,
+        [
+            *(f"{TITLES[dataset]}, with the image" for dataset in datasets),
+            *(f"{TITLES[dataset]}, signs" for dataset in digits),
+        ],
+        TEXT,
+    )
+    panels[0].set_ylabel("Spearman rank correlation,\nor share of magnitude", fontsize=TEXT)
+    legend_above(figure, panels[0], 2)
+    note_below(
+        figure,
+        f"Bars: means over {len({row['seed'] for row in rows})} networks of each kind, of Insens "
+        "of a layer with the image itself; and which share of a map's magnitude is positive on the "
+        "digit (+) and negative on its outline (-). Dots: the networks; lines: standard deviation "
+        "over networks.",
     )
     save(figure, folder / "further_claims.png")
+
+
+def _bar(rows: list[dict[str, str]], dataset: str, kind: str, measured: str, layer: str) -> Bar:
+    wanted = {"dataset": dataset, "network": kind, "measured": measured, "layer": layer}
+    chosen = [row for row in rows if all(row[name] == one for name, one in wanted.items())]
+    return bar_of([float(row["value"]) for row in chosen])
 
 
 main = Experiment(

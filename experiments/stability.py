@@ -33,7 +33,15 @@ from experiments.experiment import Experiment, Run
 from experiments.experiment_options import networks_and_images
 from experiments.intervals import mean_interval
 from experiments.network_store import Store
-from experiments.plots import save
+from experiments.plots import (
+    SMALL,
+    TEXT,
+    TWO_COLUMNS,
+    legend_above,
+    letter,
+    note_below,
+    save,
+)
 from experiments.tables import read_csv, write_csv
 from experiments.train import Network
 from insens_tf.new_figure import new_figure
@@ -315,15 +323,15 @@ def draw(folder: Path) -> None:
     rows = read_csv(folder / "summary.csv")
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     panels_of = {
-        "switched on": ("inactive neurons of dense that switch on, %", 100),
-        "inactive v": ("change of their v, %", 100),
-        "switched off": ("active neurons of dense that switch off, %", 100),
-        "accuracy": ("accuracy, %", 100),
+        "switched on": "inactive neurons of\ndense that switch on",
+        "inactive v": "change of the v\nof inactive neurons",
+        "switched off": "active neurons of\ndense that switch off",
+        "accuracy": "accuracy",
     }
-    figure = new_figure(2.5 * len(panels_of) + 1.7, 2.6 * len(datasets))
-    panels = figure.subplots(len(datasets), len(panels_of), squeeze=False)
+    figure = new_figure(TWO_COLUMNS, 1.6 * len(datasets) + 1.2)
+    panels = figure.subplots(len(datasets), len(panels_of), sharex=True, squeeze=False)
     for line, dataset in zip(panels, datasets, strict=True):
-        for panel, (measure, (title, factor)) in zip(line, panels_of.items(), strict=True):
+        for panel, measure in zip(line, panels_of, strict=True):
             for direction, (colour, style) in _SHOWN.items():
                 mine = [
                     row
@@ -334,19 +342,23 @@ def draw(folder: Path) -> None:
                 ]
                 lengths = [float(row["length"]) for row in mine]
                 mean, low, high = (
-                    factor * np.array([float(row[column]) for row in mine])
+                    100 * np.array([float(row[column]) for row in mine])
                     for column in ("mean", "low", "high")
                 )
-                panel.plot(lengths, mean, style, color=colour, label=direction, linewidth=1.2)
+                panel.plot(lengths, mean, style, color=colour, label=direction, linewidth=1.1)
                 panel.fill_between(lengths, low, high, color=colour, alpha=0.15, linewidth=0)
-            panel.set_xscale("log", base=2)
-            panel.set_xticks(LENGTHS, [f"{one:g}" for one in LENGTHS], fontsize=7)
-            panel.tick_params(labelsize=7)
-            panel.set_ylabel(title, fontsize=7.5)
-            panel.set_xlabel("length of the step (L2)", fontsize=7.5)
-        line[0].set_title(f"{TITLES[dataset]}, n = {mine[0]['networks']}", fontsize=9)
-    lines, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="outside right upper", fontsize=7.5, frameon=False)
+            panel.set_xscale("log")
+            panel.tick_params(labelsize=SMALL)
+        line[0].set_ylabel(f"{TITLES[dataset]}, %", fontsize=TEXT)
+    letter(panels.flat, [*panels_of.values(), *[""] * (panels.size - len(panels_of))], TEXT)
+    for panel in panels[-1]:
+        panel.set_xlabel("length of the step (L2)", fontsize=TEXT)
+    legend_above(figure, panels[0, 0], 4)
+    note_below(
+        figure,
+        f"Means over {mine[0]['networks']} networks of each data set; shaded: 95 % intervals. "
+        "Insens is weighted with m/N, that of all layers is not.",
+    )
     save(figure, folder / "stability.png")
 
 

@@ -19,7 +19,10 @@ from experiments import (
     figure_5,
     figure_6,
     figure_7,
+    figure_7_bounds,
+    further_claims,
     noise_table,
+    stability,
     train,
     variants,
 )
@@ -38,7 +41,10 @@ CLAIMS: tuple[Claim, ...] = (
     *figure_5.CLAIMS,
     *figure_6.CLAIMS,
     *figure_7.CLAIMS,
+    *figure_7_bounds.CLAIMS,
     *variants.CLAIMS,
+    *further_claims.CLAIMS,
+    *stability.CLAIMS,
 )
 """Every claim, in the order of the table."""
 

@@ -39,8 +39,15 @@ from experiments.map_correlations import (
     images_of_seed,
     zero_maps_counted,
 )
-from experiments.method_maps import INSENS_METHODS, METHOD_TITLES, method_maps, predicted
+from experiments.method_maps import (
+    INSENS_METHODS,
+    METHOD_TITLES,
+    method_maps,
+    method_name,
+    predicted,
+)
 from experiments.network_store import Store
+from experiments.paper_claim import Claim, mean_correlation, result_row
 from experiments.plots import (
     SMALL,
     TEXT,
@@ -58,7 +65,7 @@ from insens_tf.evaluation import CORRELATIONS
 from insens_tf.method_table import COMPARED_METHODS
 from insens_tf.new_figure import new_figure
 
-__all__ = ["COMPARISONS", "main"]
+__all__ = ["CLAIMS", "COMPARISONS", "main"]
 
 COMPARISONS = {
     "trained, trained": "trained against trained anew",
@@ -207,6 +214,34 @@ def draw(folder: Path) -> None:
         "pairs; lines: standard deviation over pairs.",
     )
     save(figure, folder / "figure_7_bounds.png")
+
+
+_METHODS = ("gradient", "integrated_gradients", "deep_taylor", *INSENS_METHODS.values())
+
+
+def _bounds() -> str:
+    found = []
+    for comparison, title in COMPARISONS.items():
+        of_methods = []
+        for method in _METHODS:
+            explained = OF_THE_LAYER if method in INSENS_METHODS.values() else _EXPLAINED[-1]
+            wanted = {"comparison": comparison, "method": method, "explained": explained}
+            row = result_row("figure_7_bounds", "summary.csv", correlation="signed", **wanted)
+            half = (float(row["high"]) - float(row["low"])) / 2
+            of_methods.append(f"{method_name(method)} {mean_correlation(row)} ± {half:.2f}")
+        found.append(f"{title}: {', '.join(of_methods)}")
+    return f"{'; '.join(found)} (half of the 95 % interval, n = {row['pairs']} pairs)"
+
+
+CLAIMS = (
+    Claim(
+        "low correlation says that a method depends on what a network has learned (3, Figure 7)",
+        "Figure 7, without a ceiling or a floor",
+        _bounds,
+        ("figure_7_bounds",),
+        "VERDICT9",
+    ),
+)
 
 
 main = Experiment(

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,47 +30,26 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import insens_tf
-from experiments.data import SHIPPED_SAMPLE, TITLES, load_data, scaled
+from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.experiment_options import networks_and_images
 from experiments.figure_4 import share_of_sign
+from experiments.further_claims_drawing import COLOURS, DIGITS, draw
 from experiments.intervals import mean_interval
 from experiments.map_correlations import zero_maps_counted
-from experiments.method_maps import PENULTIMATE, baseline_maps
+from experiments.method_maps import METHOD_TITLES, PENULTIMATE, baseline_maps
 from experiments.network_store import Store
-from experiments.plots import (
-    SMALL,
-    TEXT,
-    TWO_COLUMNS,
-    Bar,
-    bar_of,
-    grouped_bars,
-    legend_above,
-    letter,
-    note_below,
-    save,
-)
+from experiments.paper_claim import Claim, result_row, result_rows
 from experiments.pooling_losers import with_losers_inactive
 from experiments.propositions import projection_errors
-from experiments.tables import read_csv, write_csv
+from experiments.tables import write_csv
 from experiments.train import Network
-from experiments.two_conv_settings import UNTRAINED_SEED, build
+from experiments.two_conv_settings import POOLED, UNTRAINED_SEED, build
 from insens_tf.evaluation import digit_mask, outline_mask, rank_correlation
-from insens_tf.new_figure import new_figure
+from insens_tf.method_table import PAPER_METHODS
 from insens_tf.two_conv import HIDDEN_LAYERS
 
-__all__ = ["main", "numbers"]
-
-_COLOURS = {"trained": "tab:red", "untrained": "0.62"}
-"""The kinds of networks, and how they are drawn."""
-
-_GROUP_TITLES = {
-    **{("with the input", layer): f"l = {number}" for layer, number in HIDDEN_LAYERS.items()},
-    ("positive on the digit", PENULTIMATE): "Insens\nl = 5 +",
-    ("positive on the digit", "gradient"): "Gradient\n+",
-    ("negative on the outline", PENULTIMATE): "Insens\nl = 5 -",
-    ("negative on the outline", "gradient"): "Gradient\n-",
-}
+__all__ = ["CLAIMS", "main", "numbers"]
 
 CHECKED_IMAGES, CHECKED_NEURONS = 5, 10
 """Of which Propositions 1 and 2 are tried, in each layer and network."""
@@ -81,8 +59,6 @@ LOSERS_IMAGES = 20
 
 _HEAD = ("dataset", "network", "seed", "measured", "layer", "value")
 _SUMMARY_HEAD = (*("dataset", "network", "measured", "layer"), *("mean", "low", "high", "networks"))
-
-_DIGITS = ("mnist", SHIPPED_SAMPLE)
 
 Maps = Mapping[str, NDArray[np.floating[Any]]]
 Number = tuple[str, str, float]
@@ -185,10 +161,10 @@ def _measure(task: _Task) -> dict[str, NDArray[Any]]:
         task.store.load(task.network, task.data_sha256),
         build(settings, UNTRAINED_SEED + task.network.seed),
     )
-    digits = task.network.dataset in _DIGITS
+    digits = task.network.dataset in DIGITS
     rows = [
         (kind, *number)
-        for kind, model in zip(_COLOURS, models, strict=True)
+        for kind, model in zip(COLOURS, models, strict=True)
         for number in numbers(model, x, x_train, digits)
     ]
     *names, values = zip(*rows, strict=True)
@@ -235,51 +211,114 @@ def _summary(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
             yield (*names, *(float(f"{one:.4g}") for one in interval[:3]), interval.n)
 
 
-def draw(folder: Path) -> None:
-    """Draw what of Insens an untrained network has, too."""
-    rows = read_csv(folder / "numbers.csv")
-    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    digits = [dataset for dataset in datasets if dataset in _DIGITS]
-    figure = new_figure(TWO_COLUMNS, 2.5)
-    panels = figure.subplots(1, len(datasets) + len(digits), sharey=True, squeeze=False)[0]
-    layers = [("with the input", layer) for layer in HIDDEN_LAYERS]
-    signs = [
-        (measured, name)
+def _interval(row: Mapping[str, str]) -> str:
+    mean, low, high = (round(float(row[one]), 2) + 0.0 for one in ("mean", "low", "high"))
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _of(dataset: str, measured: str, layer: str, network: str = "trained") -> str:
+    wanted = {"dataset": dataset, "network": network, "measured": measured, "layer": layer}
+    return _interval(result_row("further_claims", "summary.csv", **wanted))
+
+
+def _largest_errors() -> str:
+    rows = result_rows("further_claims", "numbers.csv")
+    networks = {(row["dataset"], row["network"], row["seed"]) for row in rows}
+
+    def largest(measured: str) -> str:
+        return f"{max(float(row['value']) for row in rows if row['measured'] == measured):.1e}"
+
+    return (
+        f"v - (x w + b) {largest('error of v')}, the sum of contributions "
+        f"{largest('error of the sum of contributions')}, largest of {len(networks)} networks"
+    )
+
+
+def _with_the_input() -> str:
+    return "; ".join(
+        f"{TITLES[dataset]}: "
+        + ", ".join(
+            f"l = {number} {_of(dataset, 'with the input', layer)}, untrained "
+            f"{_of(dataset, 'with the input', layer, 'untrained')}"
+            for layer, number in HIDDEN_LAYERS.items()
+        )
+        for dataset in ("mnist", "fashion_mnist", "cifar10")
+    )
+
+
+def _echo() -> str:
+    return "; ".join(
+        f"{measured}: trained {_of('mnist', measured, PENULTIMATE)}, untrained "
+        f"{_of('mnist', measured, PENULTIMATE, 'untrained')}"
         for measured in ("positive on the digit", "negative on the outline")
-        for name in (PENULTIMATE, "gradient")
-    ]
-    shown = [(dataset, layers) for dataset in datasets] + [(dataset, signs) for dataset in digits]
-    for panel, (dataset, groups) in zip(panels, shown, strict=True):
-        bars = {kind: [_bar(rows, dataset, kind, *group) for group in groups] for kind in _COLOURS}
-        grouped_bars(panel, bars, list(_COLOURS.values()))
-        panel.axhline(0, color="black", linewidth=0.6)
-        panel.tick_params(labelsize=SMALL)
-        names = [_GROUP_TITLES[group] for group in groups]
-        panel.set_xticks(range(len(groups)), names, fontsize=SMALL)
-    letter(
-        panels,
-        [
-            *(f"{TITLES[dataset]}, with the image" for dataset in datasets),
-            *(f"{TITLES[dataset]}, signs" for dataset in digits),
-        ],
-        TEXT,
     )
-    panels[0].set_ylabel("Spearman rank correlation,\nor share of magnitude", fontsize=TEXT)
-    legend_above(figure, panels[0], 2)
-    note_below(
-        figure,
-        f"Bars: means over {len({row['seed'] for row in rows})} networks of each kind, of Insens "
-        "of a layer with the image itself; and which share of a map's magnitude is positive on the "
-        "digit (+) and negative on its outline (-). Dots: the networks; lines: standard deviation "
-        "over networks.",
-    )
-    save(figure, folder / "further_claims.png")
 
 
-def _bar(rows: list[dict[str, str]], dataset: str, kind: str, measured: str, layer: str) -> Bar:
-    wanted = {"dataset": dataset, "network": kind, "measured": measured, "layer": layer}
-    chosen = [row for row in rows if all(row[name] == one for name, one in wanted.items())]
-    return bar_of([float(row["value"]) for row in chosen])
+def _of_active() -> str:
+    return "; ".join(
+        f"{TITLES[dataset]}: "
+        + ", ".join(
+            f"{METHOD_TITLES[method]} {_of(dataset, f'active with {method}', PENULTIMATE)}".replace(
+                "\n", " "
+            )
+            for method in PAPER_METHODS
+        )
+        for dataset in ("mnist", "fashion_mnist", "cifar10")
+    )
+
+
+def _of_readings() -> str:
+    losers = ", ".join(
+        f"{TITLES[dataset]} l = {HIDDEN_LAYERS[layer]} {_of(dataset, 'losers with Insens', layer)}"
+        for dataset in ("mnist", "fashion_mnist", "cifar10")
+        for layer in POOLED
+    )
+    of_all = ", ".join(
+        f"l = {number} {_of('cifar10', 'all layers with Insens', layer)}"
+        for layer, number in HIDDEN_LAYERS.items()
+    )
+    return f"losers inactive, too: {losers}; the whole network's, CIFAR-10: {of_all}"
+
+
+CLAIMS = (
+    Claim(
+        "every neuron is one projection, v = x w + b, and its contributions add up to v (2, "
+        "Propositions 1 and 2)",
+        "proved",
+        _largest_errors,
+        ("further_claims",),
+        "VERDICT1",
+    ),
+    Claim(
+        "that Insens shows more of the input in earlier layers is filtering, not an artefact (3)",
+        "no number",
+        _with_the_input,
+        ("further_claims",),
+        "VERDICT2",
+    ),
+    Claim(
+        "the contrast of a digit and its outline is the network's, not an echo (3, Figure 4)",
+        "no number",
+        _echo,
+        ("further_claims",),
+        "VERDICT3",
+    ),
+    Claim(
+        "decompositions of active neurons do not offer anything more than existing methods (2)",
+        "no number",
+        _of_active,
+        ("further_claims",),
+        "VERDICT4",
+    ),
+    Claim(
+        "what loses in max pooling is inactive (2); Eq. 8 of the first version is of the whole "
+        "network, without m/N",
+        "two readings",
+        _of_readings,
+        ("further_claims",),
+        "VERDICT5",
+    ),
+)
 
 
 main = Experiment(

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from experiments.intervals import mean_interval
-from experiments.stability import LENGTHS, directions, measured
+from experiments.steps import LENGTHS, directions, measured
 from tests.conftest import CaseOf
 from tests.oracle import Oracle, assert_agrees
 

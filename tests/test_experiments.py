@@ -49,6 +49,7 @@ PICTURES = {
     "figure_5": ["figure_5.png"],
     "linear_regions": ["linear_regions.png"],
     "stability": ["stability.png"],
+    "detection": ["detection.png"],
     "further_claims": ["further_claims.png"],
     "figure_7_bounds": ["figure_7_bounds.png"],
     "figure_7": ["figure_7.png", "figure_7_variants.png"],

@@ -142,7 +142,7 @@ def adversarial(
     with tf.GradientTape() as tape:
         tape.watch(images)
         outputs = model(images, training=False)
-        chosen = tf.gather(outputs, labels, axis=1, batch_dims=1)
+        chosen = tf.gather(outputs, np.asarray(labels, np.int64), axis=1, batch_dims=1)
         # Where it is 1 in float32, the others say more of the same.
         loss = tf.reduce_sum(tf.math.log(tf.reduce_sum(outputs, axis=1) - chosen + 1e-30))
     moved: NDArray[np.float32] = x + step * np.sign(tape.gradient(loss, images).numpy())

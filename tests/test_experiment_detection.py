@@ -51,7 +51,7 @@ def test_scores_are_those_of_the_oracle(case: CaseOf) -> None:
 def test_a_step_against_the_label_goes_along_the_oracles_signs() -> None:
     model: Any = build(TINY, 1)
     x = np.random.default_rng(0).uniform(0.3, 0.7, (3, *TINY.input_shape)).astype(np.float32)
-    labels = np.array([0, 2, 1])
+    labels = np.array([0, 2, 1], np.uint8)
 
     moved = detection.adversarial(model, x, labels, 0.1)
 

@@ -37,7 +37,7 @@ from experiments.network_store import Store
 from experiments.tables import write_json
 from experiments.train import Network
 from experiments.two_conv_settings import SETTINGS, Settings
-from experiments.versions import versions
+from experiments.versions import processor, source, versions
 from insens_tf.files import UnfinishedResults, UnusableFileError, resumable_results
 from insens_tf.parallel import Engine
 
@@ -212,7 +212,13 @@ class Experiment:
             "data_sha256": sha256,
             **options,
         }
-        record: dict[str, Any] = {"command": command, "config": config, "versions": versions()}
+        record: dict[str, Any] = {
+            "command": command,
+            "config": config,
+            "versions": versions(),
+            "source": source(),
+            "processor": processor(),
+        }
         decided = {key: json.dumps(value) for key, value in config.items()}
         started = time.perf_counter()
         with resumable_results(

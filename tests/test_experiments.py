@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -25,6 +26,7 @@ from PIL import Image
 
 from data_scripts.preparation import write_npz
 from experiments import experiment as experiment_module
+from experiments import versions
 from experiments.data import SHIPPED_SAMPLE, fingerprint, load_data
 from experiments.experiment import Experiment, Run
 from experiments.network_store import Store
@@ -107,6 +109,7 @@ def assert_complete(name: str, pictures: list[str], out: Path) -> None:
     assert list(config["data_sha256"]) == [SHIPPED_SAMPLE]
     assert record["config"] == config
     assert record["seconds"] > 0
+    assert record["processor"]["threads"] >= 1
     assert str(out.parent) not in json.dumps(record)
     assert sum(path.stat().st_size for path in out.iterdir()) < 3e6
     drawn = {}
@@ -168,6 +171,34 @@ def test_quick(name: str, pictures: list[str], networks: Path, tmp_path: Path) -
     assert ended.returncode == 0, ended.stderr
     assert "Traceback" not in ended.stderr
     assert_complete(name, pictures, out)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+def test_the_source_is_the_commit_and_whether_it_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "__file__", str(tmp_path / "experiments" / "versions.py"))
+    assert versions.source() == ""
+    file = tmp_path / "experiments" / "versions.py"
+    file.parent.mkdir()
+    file.write_text("")
+
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+        done = subprocess.run(
+            ["git", *who, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    assert versions.source() == git("rev-parse", "HEAD")
+    file.write_text("changed")
+    assert versions.source() == git("rev-parse", "HEAD") + "+"
+    # A copy in the folder of another project.
+    monkeypatch.setattr(versions, "__file__", str(file.parent / "copy" / "versions.py"))
+    assert versions.source() == ""
 
 
 # --------------------------------------------------------------------------------------------------

@@ -24,6 +24,10 @@ LEAST_PROBES = 2 * GROUPS
 # Fewer say too little of how large the error is: one that is small by luck would end the rounds.
 PROBES_BESIDE_A_BASIS = 32
 
+# Where a few directions hold much of all neurons' w, random probes that miss them make each w w too
+# small and alike, and the error with them. As many passes find these directions.
+PROBES_WITHOUT_A_BASIS = 64
+
 # A round takes at most so many times as many probes as there were: the error that says how many
 # are needed is itself known only roughly.
 LARGEST_STEP = 3
@@ -115,15 +119,15 @@ class Rounds:
         self._push_probes(LEAST_PROBES, told.taken)
         self._look(tolerance, of=len(self._open))
         while True:
-            # A map that is not finite has no error, and gets none from more passes.
-            self._close([one for one in self._open if not self._layers[one].error > tolerance])
+            self._close([one for one in self._open if self._is_done(one, tolerance)])
             left = most_passes - self._taken
             if self._open and left > 0:
                 self._compute_exactly(self._cheaper_exactly(tolerance, left), told.taken)
                 left = most_passes - self._taken
             if not self._open or left <= 0:
                 break
-            before, more = self._probes, self._probes_needed(tolerance) - self._probes
+            before = self._probes
+            more = max(self._probes_needed(tolerance), self._least_probes) - before
             told.expect(self._taken, more)
             if self._directions_that_pay(tolerance, most_passes):
                 self._find_basis(tolerance, most_passes, told.taken)
@@ -136,6 +140,19 @@ class Rounds:
         self._close(self._open)
         told.all()
         return self._layers
+
+    @property
+    def _least_probes(self) -> int:
+        """How many probes are needed for an error to be believed."""
+        return PROBES_BESIDE_A_BASIS if len(self._basis) else PROBES_WITHOUT_A_BASIS
+
+    def _is_done(self, one: int, tolerance: float) -> bool:
+        """Return whether a layer needs no more passes."""
+        error = self._layers[one].error
+        # A map that is not finite has no error, and gets none from more passes; nor does an empty.
+        if not error > 0:
+            return True
+        return error <= tolerance and self._probes >= self._least_probes
 
     def _find_basis(self, tolerance: float, most_passes: int, taken: Callable[[int], None]) -> None:
         """Extend the basis for as long as that pays, and push the first probes beside it."""
@@ -174,14 +191,16 @@ class Rounds:
         """
         layers = sorted(self._open, key=lambda one: -self._layers[one].error)
         before = {one: self._layers[one].error for one in layers}
-        for one in layers[:of]:
+        # By two sums of the groups errors are too often small by luck, to decide by them alone.
+        self._update_maps(layers[:DECIDE])
+        for one in layers[DECIDE:of]:
             self._find_error(one)
         changes = [self._layers[one].error / before[one] for one in layers[:of]]
         change = max(expected, *np.nan_to_num(changes))
         for one in layers[of:]:
             self._layers[one].error *= change
         self._update_maps(
-            [one for one in layers if not self._layers[one].error > LIKELY * tolerance]
+            [one for one in layers[DECIDE:] if not self._layers[one].error > LIKELY * tolerance]
         )
 
     def _probes_needed(self, tolerance: float, which: Sequence[int] | None = None) -> int:

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "experiments" / "README.md"
 RESULTS = sorted(path.parent for path in claims.RESULTS.glob("*/run.json"))
 EXPERIMENTS = {
-    *("activity", "figure_1", "figure_2", "figure_3", "figure_4", "figure_5", "figure_6"),
-    *("figure_7", "figure_7_bounds", "further_claims", "linear_regions", "noise_table"),
+    *("activity", "detection", "figure_1", "figure_2", "figure_3", "figure_4", "figure_5"),
+    *("figure_6", "figure_7", "figure_7_bounds", "further_claims", "linear_regions", "noise_table"),
     *("open_settings", "stability", "variants"),
 }
 

@@ -242,7 +242,7 @@ CLAIMS = (
         "Holds of Gradient and of Insens of l = 5: between two trained networks, which is as much "
         "as there can be, they have 0.34 and 0.41, and with an untrained one 0.05 at most. So "
         "against shuffled labels (above: 0.00 and 0.21) Gradient loses all that it has, and Insens "
-        "keeps half. Deep Taylor is as much alike in two untrained networks as in two trained ones.",
+        "keeps half. Deep Taylor is as alike in two untrained networks as in two trained ones.",
     ),
 )
 

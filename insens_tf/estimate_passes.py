@@ -40,6 +40,8 @@ class _StepBack(NamedTuple):
     setting_state: list[int]
     to_layer: int | None
     """Its index; None: the input."""
+    rows: int
+    """How many numbers of each neuron may go all the way to the input at once."""
 
 
 class EstimatePasses:
@@ -156,15 +158,13 @@ class EstimatePasses:
         """
         graph = self._graph
         results = np.empty((len(numbers), *graph.input_shape), graph.dtype.as_numpy_dtype)
-        for chunk in slices(len(numbers), self._rows_back(self._positions([layer]))):
+        for chunk in slices(len(numbers), self._step_back(layer).rows):
             results[chunk] = self._map(state, layer, numbers[chunk])
         return results
 
     def _map(self, state: State, layer: int | None, numbers: Array) -> Array:
         while layer is not None:
-            if layer not in self._steps_back:
-                self._steps_back[layer] = self._step_back(layer)
-            step = self._steps_back[layer]
+            step = self._step_back(layer)
             numbers = step.compiled(numbers, *(state[one] for one in step.setting_state))
             layer = step.to_layer
         return numbers
@@ -241,6 +241,11 @@ class EstimatePasses:
         return self._rows_back(positions), self._with_state(setting, before, sums)
 
     def _step_back(self, layer: int) -> _StepBack:
+        if layer not in self._steps_back:
+            self._steps_back[layer] = self._compiled_step_back(layer)
+        return self._steps_back[layer]
+
+    def _compiled_step_back(self, layer: int) -> _StepBack:
         graph, (position,) = self._graph, self._positions([layer])
         end = graph.last_on_every_way(position, self._stations)
         setting = [one for one in graph.setting_state([position]) if one >= end]
@@ -251,7 +256,8 @@ class EstimatePasses:
             lambda state, numbers: graph.taken_back(state, [position], [numbers], end),
         )
         before = self._positions(range(layer))
-        return _StepBack(compiled, setting, before.index(end) if end else None)
+        to_layer = before.index(end) if end else None
+        return _StepBack(compiled, setting, to_layer, self._rows_back([position]))
 
     def _rows_back(self, positions: Sequence[int]) -> int:
         graph = self._graph

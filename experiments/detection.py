@@ -20,7 +20,7 @@ intervals; and ``detection.png``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from data_scripts.preparation import DataError
 from experiments.data import TITLES, load_data, scaled
 from experiments.experiment import Experiment, Run
 from experiments.experiment_options import networks_and_images
-from experiments.intervals import mean_interval
+from experiments.intervals import interval_rows
 from experiments.method_maps import predicted
 from experiments.network_store import Store
 from experiments.plots import (
@@ -202,17 +202,8 @@ def compute(run: Run, count: int, images: int) -> None:
         for kind, score, one, n, m in zip(kinds, names, *numbers, strict=True)
     ]
     write_csv(run.folder / "areas.csv", _HEAD, rows)
-    write_csv(run.folder / "summary.csv", _SUMMARY_HEAD, _summary(rows))
-
-
-def _summary(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Yield each area's interval over networks."""
-    values: dict[tuple[str, ...], list[float]] = {}
-    for dataset, _, kind, score, found, _, _ in rows:
-        values.setdefault((dataset, kind, score), []).append(found)
-    for names, some in values.items():
-        interval = mean_interval(some)
-        yield (*names, *(float(f"{one:.4g}") for one in interval[:3]), interval.n)
+    areas = (((dataset, kind, score), one) for dataset, _, kind, score, one, _, _ in rows)
+    write_csv(run.folder / "summary.csv", _SUMMARY_HEAD, interval_rows(areas))
 
 
 def draw(folder: Path) -> None:

@@ -17,14 +17,12 @@ labels are trained alike, both until they fit their labels.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
@@ -36,7 +34,9 @@ from experiments.map_correlations import (
     compared_maps,
     correlations_of_maps,
     explained_maps,
+    forget_networks,
     images_of_seed,
+    write_correlations,
     zero_maps_counted,
 )
 from experiments.method_maps import (
@@ -115,14 +115,7 @@ def compute(run: Run, count: int, images: int, explained: tuple[str, ...]) -> No
     run.measure(_correlations, triples, "triples of networks")
     maps = compared_maps(explained)
     correlations = np.stack(list(run.unfinished.parts("correlations")))
-    np.savez_compressed(
-        run.folder / "correlations.npz",
-        correlations=correlations,
-        against=np.array(AGAINST),
-        maps=np.array([f"{method} ({neuron})" for method, neuron in maps]),
-        kinds=np.array(CORRELATIONS),
-        images=np.array([one.images for one in triples]),
-    )
+    write_correlations(run.folder, correlations, AGAINST, maps, [one.images for one in triples])
     write_csv(run.folder / "summary.csv", _HEAD, _summary(correlations, maps))
 
 
@@ -145,9 +138,7 @@ def _correlations(triple: _Triple) -> dict[str, NDArray[np.float32]]:
             )
             for model in (untrained, shuffled)
         ]
-    # The process works on more networks, and Keras keeps what it has built of each.
-    tf.keras.backend.clear_session()
-    gc.collect()
+    forget_networks()
     return {"correlations": np.stack(found)}
 
 

@@ -15,7 +15,6 @@ with 95 % intervals; and ``figure_7_bounds.png``.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +22,6 @@ from typing import Any
 
 import click
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from experiments.data import load_data, scaled
@@ -36,7 +34,9 @@ from experiments.map_correlations import (
     compared_maps,
     correlations_of_maps,
     explained_maps,
+    forget_networks,
     images_of_seed,
+    write_correlations,
     zero_maps_counted,
 )
 from experiments.method_maps import (
@@ -120,14 +120,7 @@ def compute(run: Run, count: int, images: int) -> None:
     run.measure(_correlations, pairs, "pairs of networks")
     correlations = np.stack(list(run.unfinished.parts("correlations")))
     maps = compared_maps(_EXPLAINED)
-    np.savez_compressed(
-        run.folder / "correlations.npz",
-        correlations=correlations,
-        against=np.array(list(COMPARISONS)),
-        maps=np.array([f"{method} ({neuron})" for method, neuron in maps]),
-        kinds=np.array(CORRELATIONS),
-        images=np.array([pair.images for pair in pairs]),
-    )
+    write_correlations(run.folder, correlations, COMPARISONS, maps, [one.images for one in pairs])
     write_csv(run.folder / "summary.csv", _HEAD, _summary(correlations, maps))
 
 
@@ -161,9 +154,7 @@ def _correlations(pair: _Pair) -> dict[str, NDArray[np.float32]]:
             correlations_of_maps(untrained_maps, of(untrained_again, untrained_classes)),
             correlations_of_maps(ours, of_another_image),
         ]
-    # The process works on more networks, and Keras keeps what it has built of each.
-    tf.keras.backend.clear_session()
-    gc.collect()
+    forget_networks()
     return {"correlations": np.stack(found)}
 
 

@@ -35,7 +35,7 @@ from experiments.experiment import Experiment, Run
 from experiments.experiment_options import networks_and_images
 from experiments.figure_4 import share_of_sign
 from experiments.further_claims_drawing import COLOURS, DIGITS, draw
-from experiments.intervals import mean_interval
+from experiments.intervals import interval_rows
 from experiments.map_correlations import zero_maps_counted
 from experiments.method_maps import METHOD_TITLES, PENULTIMATE, baseline_maps
 from experiments.network_store import Store
@@ -197,18 +197,8 @@ def compute(run: Run, count: int, images: int) -> None:
         for kind, measured, layer, one in zip(*found, strict=True)
     ]
     write_csv(run.folder / "numbers.csv", _HEAD, rows)
-    write_csv(run.folder / "summary.csv", _SUMMARY_HEAD, _summary(rows))
-
-
-def _summary(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Yield each number's interval over networks."""
-    values: dict[tuple[str, ...], list[float]] = {}
-    for dataset, kind, _, measured, layer, value in rows:
-        values.setdefault((dataset, kind, measured, layer), []).append(value)
-    for names, some in values.items():
-        if np.isfinite(some).any():
-            interval = mean_interval(some)
-            yield (*names, *(float(f"{one:.4g}") for one in interval[:3]), interval.n)
+    values = (((dataset, kind, *names), one) for dataset, kind, _, *names, one in rows)
+    write_csv(run.folder / "summary.csv", _SUMMARY_HEAD, interval_rows(values))
 
 
 def _interval(row: Mapping[str, str]) -> str:

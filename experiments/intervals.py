@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-__all__ = ["LEVEL", "Interval", "mean_interval", "sample_deviation"]
+__all__ = ["LEVEL", "Interval", "interval_rows", "mean_interval", "sample_deviation"]
 
 LEVEL = 0.95
 """Of the intervals: so often, over many experiments, does one hold the true mean."""
@@ -69,3 +70,21 @@ def mean_interval(values: ArrayLike) -> Interval:
     error = sample_deviation(found) / np.sqrt(found.size)
     half = float(stats.t.ppf((1 + LEVEL) / 2, found.size - 1) * error)
     return Interval(mean, mean - half, mean + half, int(found.size))
+
+
+def interval_rows(values: Iterable[tuple[tuple[str, ...], float]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a table: names, the mean of their values, its interval, and n.
+
+    Parameters
+    ----------
+    values
+        Names, and a value of them; one after the other, as many of the same names as networks.
+        Names of which no value is defined get no row.
+    """
+    of_names: dict[tuple[str, ...], list[float]] = {}
+    for names, value in values:
+        of_names.setdefault(names, []).append(value)
+    for names, some in of_names.items():
+        if not np.isnan(some).all():
+            interval = mean_interval(some)
+            yield (*names, *(float(f"{one:.4g}") for one in interval[:3]), interval.n)

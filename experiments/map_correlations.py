@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from experiments.method_maps import INSENS_METHODS, baseline_maps, insens_maps, predicted
@@ -20,7 +23,9 @@ __all__ = [
     "compared_maps",
     "correlations_of_maps",
     "explained_maps",
+    "forget_networks",
     "images_of_seed",
+    "write_correlations",
     "zero_maps_counted",
 ]
 
@@ -118,3 +123,41 @@ def zero_maps_counted() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'deep_taylor'", UserWarning)
         yield
+
+
+def forget_networks() -> None:
+    """Give back what Keras keeps of each network, as a process works on more of them."""
+    tf.keras.backend.clear_session()
+    gc.collect()
+
+
+def write_correlations(
+    folder: Path,
+    correlations: NDArray[np.float32],
+    against: Iterable[str],
+    maps: Sequence[Map],
+    images: Sequence[Sequence[int]],
+) -> None:
+    """Write ``correlations.npz``, which :mod:`experiments.figure_7_drawing` reads.
+
+    Parameters
+    ----------
+    folder
+        Of the results.
+    correlations
+        (networks, len(against), len(maps), len(CORRELATIONS), images).
+    against
+        What is compared.
+    maps
+        As `compared_maps` has them.
+    images
+        The images' numbers, for each network.
+    """
+    np.savez_compressed(
+        folder / "correlations.npz",
+        correlations=correlations,
+        against=np.array(list(against)),
+        maps=np.array([f"{method} ({explained})" for method, explained in maps]),
+        kinds=np.array(CORRELATIONS),
+        images=np.array(images),
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import detection
+from experiments.intervals import interval_rows
 from experiments.two_conv_settings import Settings, build
 from tests.conftest import CaseOf
 from tests.oracle import Oracle
@@ -68,9 +69,7 @@ def test_a_step_against_the_label_goes_along_the_oracles_signs() -> None:
 
 
 def test_the_table_is_over_networks() -> None:
-    rows = [
-        ("mnist", seed, "wrong", "confidence", value, 9, 8) for seed, value in enumerate((0.8, 0.9))
-    ]
-    (row,) = detection._summary(rows)
+    names = ("mnist", "wrong", "confidence")
+    (row,) = interval_rows((names, value) for value in (0.8, 0.9))
     assert row[:4] == ("mnist", "wrong", "confidence", 0.85)
     assert row[-1] == 2

@@ -13,6 +13,7 @@ from scipy import stats
 
 import insens_tf
 from experiments import further_claims
+from experiments.intervals import interval_rows
 from experiments.pooling_losers import losers_in_pooling, with_losers_inactive
 from experiments.propositions import projection_errors
 from experiments.two_conv_settings import POOLED, Settings, build
@@ -133,13 +134,11 @@ def _gradient(model: Any, image: NDArray[np.float32]) -> NDArray[Any]:
 
 
 def test_the_table_is_over_networks() -> None:
-    rows = [
-        ("mnist", "trained", seed, "with the input", "dense", value)
-        for seed, value in enumerate([0.1, 0.2, 0.6])
-    ]
-    rows += [("mnist", "trained", 0, "positive on the digit", "dense", float("nan"))]
+    names = ("mnist", "trained", "with the input", "dense")
+    values = [(names, value) for value in (0.1, 0.2, 0.6)]
+    values += [(("mnist", "trained", "positive on the digit", "dense"), float("nan"))]
 
-    (row,) = further_claims._summary(rows)
+    (row,) = interval_rows(values)
 
     low, high = stats.ttest_1samp([0.1, 0.2, 0.6], 0).confidence_interval(0.95)
     assert row[:4] == ("mnist", "trained", "with the input", "dense")
